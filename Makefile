@@ -1,0 +1,61 @@
+# Two commands do everything: `make demo` and `make test`. Both make .venv and install into it once.
+PYTHON ?= python3
+VENV := .venv
+BIN := $(VENV)/bin
+INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
+# More threads than cores make small tensors 4-5 times slower; xdist runs a process a core.
+export OMP_NUM_THREADS ?= 1
+SHAPES := grpo_core._tensors,grpo_core.losses,grpo_core.advantages,grpo_core.metrics,beartype.beartype
+# Arguments of `make demo`, as in: make demo ARGS="--steps 20 --control"
+ARGS ?=
+
+.PHONY: demo test test-all lint types imports tests shapes mutants format clean
+
+demo: $(VENV)/.demo
+	$(BIN)/python -m grpo_core.recipes.demo $(ARGS)
+
+test: lint types imports tests shapes
+
+test-all: test mutants
+	$(BIN)/python -m pytest -m slow --numprocesses auto
+
+lint: $(VENV)/.dev
+	$(BIN)/ruff check
+	$(BIN)/ruff format --check
+
+types: $(VENV)/.dev
+	$(BIN)/basedpyright --warnings
+
+imports: $(VENV)/.dev
+	$(BIN)/lint-imports --no-cache
+
+tests: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto
+
+# The same tests once more, with every annotation checked as it is called.
+shapes: $(VENV)/.dev
+	$(BIN)/python -m pytest -m "not slow and not no_shape_hook" --numprocesses auto \
+		--jaxtyping-packages=$(SHAPES) tests/losses tests/advantages tests/metrics
+
+mutants: $(VENV)/.dev
+	$(BIN)/python tests/mutants/run.py
+
+format: $(VENV)/.dev
+	$(BIN)/ruff check --fix
+	$(BIN)/ruff format
+
+clean:
+	rm -rf $(VENV) build dist demo.png demo.jsonl
+
+$(BIN)/python:
+	$(PYTHON) -m venv $(VENV)
+
+$(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing grpo_core[demo] into $(VENV), once"
+	$(INSTALL) --editable ".[demo]"
+	touch $@
+
+$(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
+	@echo "installing grpo_core[dev] into $(VENV), once"
+	$(INSTALL) --editable ".[dev]"
+	touch $(VENV)/.demo $@
