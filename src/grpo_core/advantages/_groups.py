@@ -1,0 +1,66 @@
+"""Sums and ranges of a batch by group, without a host synchronisation."""
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+
+from grpo_core._tensors import (
+    check_bool,
+    check_float,
+    check_integer,
+    check_ndim,
+    check_same_shape,
+    dense_ids,
+    sum_by_slot,
+    widen,
+)
+
+
+def check_groups(rewards: Tensor, group_ids: Tensor, mask: Tensor | None) -> tuple[Tensor, Tensor]:
+    """Check shapes and dtypes; give the slot of each row's group and the mask, or all True."""
+    check_ndim(1, group_ids=group_ids)
+    check_float(rewards=rewards)
+    check_integer(group_ids=group_ids)
+    mask = torch.ones_like(group_ids, dtype=torch.bool) if mask is None else mask
+    check_bool(mask=mask)
+    check_same_shape(group_ids=group_ids, rewards=rewards, mask=mask)
+    return dense_ids(group_ids), mask
+
+
+def group_sum(
+    values: Float[Tensor, " batch"] | Int[Tensor, " batch"], slots: Int[Tensor, " batch"]
+) -> Float[Tensor, " batch"] | Int[Tensor, " batch"]:
+    """Sum over the group of each row, given back at each row."""
+    return sum_by_slot(values, slots)[slots]
+
+
+def group_range(
+    rewards: Float[Tensor, " batch"], slots: Int[Tensor, " batch"], mask: Bool[Tensor, " batch"]
+) -> Float[Tensor, " batch"]:
+    """Largest minus smallest over the group of each row; -inf where the mask leaves none."""
+    lowest = torch.full_like(rewards, -torch.inf)
+    high, low = (
+        lowest.scatter_reduce(0, slots, torch.where(mask, x, -torch.inf), "amax")
+        for x in (rewards, -rewards)
+    )
+    return (high + low)[slots]
+
+
+def masked_mean(values: Float[Tensor, " batch"], mask: Bool[Tensor, " batch"]) -> Float[Tensor, ""]:
+    """Mean of the rows in the mask, 0 if there is none."""
+    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
+
+
+def over_batch_std(
+    values: Float[Tensor, " batch"], mask: Bool[Tensor, " batch"], correction: int, eps: float
+) -> Float[Tensor, " batch"]:
+    """(values - mean) / (std + eps) over the rows in the mask, 0 off it and where all are equal."""
+    centred = torch.where(mask, values - masked_mean(values, mask), 0.0)
+    count = (mask.sum() - correction).clamp(min=1)
+    std = (centred.square().sum() / count).sqrt()
+    return torch.where(std > 0, centred / (std + eps), 0.0)
+
+
+def detached(rewards: Tensor) -> Tensor:
+    """Advantages are constants of the loss."""
+    return widen(rewards).detach()
