@@ -1,0 +1,235 @@
+"""Log-probs and entropies of sampled tokens, from logits, a block of rows at a time."""
+
+from collections.abc import Iterator
+from typing import Any, NamedTuple, cast
+
+import torch
+from jaxtyping import Bool, Float, Int
+from torch import Tensor
+from torch.autograd.function import once_differentiable
+
+from grpo_core._tensors import (
+    check_bool,
+    check_float,
+    check_integer,
+    check_ndim,
+    check_positive,
+    check_same_shape,
+    widen,
+)
+
+# Elements of logits that are widened at a time: 64 MiB in float32.
+_BLOCK = 1 << 24
+
+
+class TokenStatistics(NamedTuple):
+    """Log-prob of each sampled token and entropy of the distribution that it came from, in nats."""
+
+    log_probs: Float[Tensor, "batch seq"]
+    entropy: Float[Tensor, "batch seq"]
+
+
+def token_log_probs(
+    logits: Float[Tensor, "batch seq vocab"],
+    tokens: Int[Tensor, "batch seq"],
+    *,
+    mask: Bool[Tensor, "batch seq"] | None = None,
+    temperature: float | Float[Tensor, "batch seq"] = 1.0,
+    support: Bool[Tensor, "batch seq vocab"] | None = None,
+) -> Float[Tensor, "batch seq"]:
+    r"""Log-probability of each sampled token.
+
+    $$
+    \log \pi(y_t) = \frac{z_{t, y_t}}{T} - \log \sum_{c \in S_t} \exp \frac{z_{t, c}}{T}
+    $$
+
+    `logits[:, t]` predicts `tokens[:, t]`: nothing is shifted here. Logits are widened to float32
+    before the temperature divides them, a block of rows at a time, so that beside the logits and
+    their gradient no copy of them ever exists. Gradients reach `logits` alone; a row whose
+    log-prob gets no gradient gives none, whatever it holds.
+
+    Args:
+        logits: Of any floating dtype and any strides; a slice is not copied.
+        tokens: Sampled ids, in [0, vocab) where `mask` is True.
+        mask: True where a token counts. Elsewhere neither logits nor tokens are read, the log-prob
+            is 0 and the gradient is 0. None: every token counts.
+        temperature: What the sampler divided by, above 0; one for all, or one for each token.
+        support: True for the ids that a truncated sampler (top-k, top-p, min-p) kept: the
+            log-prob is of the distribution renormalised over them. Without it, ratios against the
+            log-probs of a truncated sampler are biased by the mass it dropped. A sampled token
+            outside its support has log-prob -inf.
+
+    Returns:
+        float32, or float64 if `logits` are, in nats.
+
+    Raises:
+        TypeError: If a dtype is not as annotated.
+        ValueError: If a shape differs or the temperature is not above 0.
+
+    Example:
+        >>> import torch
+        >>> from grpo_core.losses import token_log_probs
+        >>> logits = torch.tensor([[[0.0, 0.0, 0.0, 0.0], [0.0, 0.0, 0.0, 0.0]]])
+        >>> kept = torch.tensor([[[True, True, True, True], [True, True, False, False]]])
+        >>> token_log_probs(logits, torch.tensor([[3, 0]]), support=kept).exp()
+        tensor([[0.2500, 0.5000]])
+    """
+    return _statistics(logits, tokens, mask, temperature, support, entropy=False)[0]
+
+
+def token_statistics(
+    logits: Float[Tensor, "batch seq vocab"],
+    tokens: Int[Tensor, "batch seq"],
+    *,
+    mask: Bool[Tensor, "batch seq"] | None = None,
+    temperature: float | Float[Tensor, "batch seq"] = 1.0,
+    support: Bool[Tensor, "batch seq vocab"] | None = None,
+) -> TokenStatistics:
+    r"""Log-probability of each sampled token, and the entropy at its position, in one pass.
+
+    $$
+    H_t = -\sum_{c \in S_t} \pi(c) \log \pi(c)
+    $$
+
+    The log-prob is that of `token_log_probs`, with its arguments, widening and blocks. An id of
+    probability 0 (a banned one, with logit -inf) adds nothing to the entropy. Both are
+    differentiable, so that an entropy bonus is one more term of the loss,
+    `per_token - coefficient * entropy`. Gradients reach `logits` alone.
+
+    Args:
+        logits: Of any floating dtype and any strides; a slice is not copied.
+        tokens: Sampled ids, in [0, vocab) where `mask` is True.
+        mask: True where a token counts; elsewhere both are 0 and nothing is read.
+        temperature: What the sampler divided by, above 0; one for all, or one for each token.
+        support: True for the ids that a truncated sampler kept.
+
+    Returns:
+        Both as float32, or float64 if `logits` are, in nats.
+
+    Raises:
+        TypeError: If a dtype is not as annotated.
+        ValueError: If a shape differs or the temperature is not above 0.
+
+    Example:
+        >>> import torch
+        >>> from grpo_core.losses import token_statistics
+        >>> log_probs, entropy = token_statistics(torch.zeros(1, 1, 4), torch.tensor([[2]]))
+        >>> entropy.exp()
+        tensor([[4.]])
+    """
+    return TokenStatistics(*_statistics(logits, tokens, mask, temperature, support, entropy=True))
+
+
+def _statistics(
+    logits: Tensor,
+    tokens: Tensor,
+    mask: Tensor | None,
+    temperature: float | Tensor,
+    support: Tensor | None,
+    *,
+    entropy: bool,
+) -> tuple[Tensor, Tensor]:
+    check_ndim(3, logits=logits)
+    check_float(logits=logits)
+    check_integer(tokens=tokens)
+    check_same_shape(**{"logits[..., 0]": logits[..., 0], "tokens": tokens})
+    if mask is not None:
+        check_bool(mask=mask)
+        check_same_shape(tokens=tokens, mask=mask)
+        tokens = torch.where(mask, tokens, 0)
+    if support is not None:
+        check_bool(support=support)
+        check_same_shape(logits=logits, support=support)
+    if isinstance(temperature, Tensor):
+        check_float(temperature=temperature)
+        check_same_shape(tokens=tokens, temperature=temperature)
+        if temperature.requires_grad:
+            raise ValueError("temperature gets no gradient: detach it, got requires_grad=True")
+    else:
+        check_positive(temperature=temperature)
+    return cast(
+        "tuple[Tensor, Tensor]",
+        _TokenStatistics.apply(logits, tokens.long(), mask, temperature, support, entropy),
+    )
+
+
+class _TokenStatistics(torch.autograd.Function):
+    """Saves the logits, which the caller holds anyway, and a few numbers a row."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        logits: Tensor,
+        tokens: Tensor,
+        mask: Tensor | None,
+        temperature: float | Tensor,
+        support: Tensor | None,
+        with_entropy: bool,
+    ) -> tuple[Tensor, Tensor]:
+        dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+        log_norm = torch.empty(tokens.shape, dtype=dtype, device=logits.device)
+        log_probs, entropy = torch.empty_like(log_norm), torch.zeros_like(log_norm)
+        for at in _blocks(logits):
+            block = _scaled(logits, temperature, support, at)
+            target = block.gather(-1, tokens[at][..., None])[..., 0]
+            log_norm[at] = block.logsumexp(-1)
+            log_probs[at] = target - log_norm[at]
+            if with_entropy:
+                # entr(p) is -p log p, and 0 at p = 0, where the product would be NaN.
+                block = block.sub_(log_norm[at][..., None]).exp_()
+                entropy[at] = torch.special.entr(block).sum(-1)
+        if mask is not None:
+            log_probs, entropy = (torch.where(mask, x, 0.0) for x in (log_probs, entropy))
+        per_token = temperature if isinstance(temperature, Tensor) else None
+        ctx.save_for_backward(logits, tokens, mask, per_token, support, log_norm, entropy)
+        ctx.temperature = temperature if per_token is None else None
+        return log_probs, entropy
+
+    @staticmethod
+    @once_differentiable
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, log_probs_grad: Tensor, entropy_grad: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        logits, tokens, mask, per_token, support, log_norm, entropy = ctx.saved_tensors
+        temperature = ctx.temperature if per_token is None else per_token
+        # A row without a gradient stays out by selection: 0 * NaN would let padding in.
+        live = (log_probs_grad != 0) | (entropy_grad != 0)
+        if mask is not None:
+            live = live & mask
+        grad = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
+        for at in _blocks(logits):
+            g, h = log_probs_grad[at][..., None], entropy_grad[at][..., None]
+            index = tokens[at][..., None]
+            p = _scaled(logits, temperature, support, at).sub_(log_norm[at][..., None]).exp_()
+            block = torch.special.entr(p).mul_(h).sub_(p.mul_(g + h * entropy[at][..., None]))
+            here = g if support is None else torch.where(support[at].gather(-1, index), g, 0.0)
+            block.scatter_add_(-1, index, here)
+            block = block.div_(_per_token(temperature, at))
+            grad[at] = block.masked_fill_(~live[at][..., None], 0.0)
+        return grad, None, None, None, None, None
+
+
+def _blocks(logits: Tensor) -> Iterator[tuple[slice, slice]]:
+    """Pieces of [batch, seq] of about `_BLOCK` logits: whole rows, or parts of one row."""
+    batch, seq, vocab = logits.shape
+    if torch.compiler.is_compiling():
+        # A compiler fuses the pass and stores no block; a loop would fix the sizes.
+        yield slice(None), slice(None)
+        return
+    rows = max(1, _BLOCK // max(1, seq * vocab))
+    columns = max(1, _BLOCK // max(1, vocab)) if rows == 1 else max(1, seq)
+    for row in range(0, batch, rows):
+        for column in range(0, seq, columns):
+            yield slice(row, row + rows), slice(column, column + columns)
+
+
+def _scaled(
+    logits: Tensor, temperature: float | Tensor, support: Tensor | None, at: tuple[slice, slice]
+) -> Tensor:
+    """A new tensor, free to be overwritten."""
+    block = widen(logits[at]) / _per_token(temperature, at)
+    return block if support is None else block.masked_fill_(~support[at], float("-inf"))
+
+
+def _per_token(temperature: float | Tensor, at: tuple[slice, slice]) -> float | Tensor:
+    return widen(temperature[at])[..., None] if isinstance(temperature, Tensor) else temperature
