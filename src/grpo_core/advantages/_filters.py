@@ -158,6 +158,7 @@ def high_entropy_mask(
     ordered = torch.where(mask, entropy, torch.inf).flatten().sort().values
     ordered = torch.cat([ordered, ordered.new_full((1,), torch.inf)])
     place = quantile * (mask.sum() - 1).clamp(min=0).to(entropy.dtype)
-    low, high = ordered[place.floor().long()], ordered[place.ceil().long()]
+    # Not `ordered[place]`: an index of no axes is read back to the host.
+    low, high = (ordered.gather(0, p.long()[None]) for p in (place.floor(), place.ceil()))
     threshold = torch.where(low == high, low, low + (high - low) * (place - place.floor()))
     return mask & (entropy >= threshold)

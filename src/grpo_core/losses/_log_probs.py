@@ -6,7 +6,6 @@ from typing import Any, NamedTuple, cast
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
-from torch.autograd.function import once_differentiable
 
 from grpo_core._tensors import (
     check_bool,
@@ -186,10 +185,11 @@ class _TokenStatistics(torch.autograd.Function):
         return log_probs, entropy
 
     @staticmethod
-    @once_differentiable
     def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
         ctx: Any, log_probs_grad: Tensor, entropy_grad: Tensor
     ) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            raise RuntimeError("log-probs and entropy have no second derivative here")
         logits, tokens, mask, per_token, support, log_norm, entropy = ctx.saved_tensors
         temperature = ctx.temperature if per_token is None else per_token
         # A row without a gradient stays out by selection: 0 * NaN would let padding in.

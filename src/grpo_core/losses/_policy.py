@@ -146,7 +146,7 @@ def sapo_loss(
     """
     check_positive(tau_positive=tau_positive, tau_negative=tau_negative)
     ratio, advantages = _ratio_and_advantages(log_ratio, advantages)
-    tau = torch.where(advantages > 0, tau_positive, tau_negative).to(ratio.dtype)
+    tau = torch.full_like(ratio, tau_negative).masked_fill(advantages > 0, tau_positive)
     return -(4 / tau) * torch.sigmoid(tau * (ratio - 1)) * advantages
 
 

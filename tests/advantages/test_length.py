@@ -1,0 +1,50 @@
+"""The soft length penalty: the report's equation, and the same without torch."""
+
+import pytest
+import torch
+
+import oracles
+from grpo_core.advantages import soft_length_penalty
+from grpo_core.rewards import soft_length_penalty as soft_length_penalty_of_one
+
+SETTINGS = [(100, 10, 0.1), (16384, 4096, 0.1), (7, 7, 1.0), (1, 1, 0.5), (50, 3, 0.0)]
+
+
+@pytest.mark.parametrize(("max_length", "buffer", "penalty"), SETTINGS)
+def test_it_is_the_reports_equation_at_every_length_and_equal_to_the_one_without_torch(
+    max_length, buffer, penalty
+):
+    lengths = range(max_length + 20)
+    options = {"max_length": max_length, "buffer": buffer, "penalty": penalty}
+    torch.set_default_dtype(torch.float64)
+    try:
+        got = soft_length_penalty(torch.tensor(lengths), **options).tolist()
+    finally:
+        torch.set_default_dtype(torch.float32)
+    assert got == [soft_length_penalty_of_one(n, **options) for n in lengths]
+    assert got == pytest.approx(
+        [oracles.soft_length_penalty(n, *options.values()) for n in lengths]
+    )
+    assert str(got[0]) == "0.0"  # not -0.0, which a log would show
+
+
+def test_in_float32_it_is_the_same_up_to_rounding():
+    lengths = torch.arange(12000, 17000)
+    got = soft_length_penalty(lengths, max_length=16384, buffer=4096)
+    expected = [oracles.soft_length_penalty(n, 16384, 4096, 0.1) for n in lengths.tolist()]
+    assert got.dtype == torch.float32
+    torch.testing.assert_close(got, torch.tensor(expected), rtol=1e-6, atol=1e-9)
+    assert (got.diff() <= 0).all()
+
+
+@pytest.mark.no_shape_hook
+def test_wrong_use_raises():
+    lengths = torch.tensor([3])
+    with pytest.raises(ValueError, match=r"buffer must be in \[1, 10\], got 11"):
+        soft_length_penalty(lengths, max_length=10, buffer=11)
+    with pytest.raises(ValueError, match=r"buffer must be in \[1, 10\], got 0"):
+        soft_length_penalty(lengths, max_length=10, buffer=0)
+    with pytest.raises(ValueError, match="penalty must be at least 0, got -0.1"):
+        soft_length_penalty(lengths, max_length=10, buffer=5, penalty=-0.1)
+    with pytest.raises(TypeError, match="lengths must be of an integer dtype"):
+        soft_length_penalty(lengths.float(), max_length=10, buffer=5)

@@ -1,0 +1,49 @@
+"""What an import costs, in a fresh process."""
+
+import importlib
+import subprocess
+import sys
+
+import pytest
+
+import grpo_core
+
+LOADED = "import {module}, sys; print(*sys.modules)"
+
+
+def loaded_by(module):
+    """Names of all modules in a fresh interpreter after `import module`."""
+    command = [sys.executable, "-W", "error", "-c", LOADED.format(module=module)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    return set(done.stdout.split())
+
+
+def heavy(modules):
+    return {m.partition(".")[0] for m in modules} & {"torch", "numpy", "sympy", "jaxtyping"}
+
+
+def test_importing_the_package_imports_nothing_but_itself():
+    extra = loaded_by("grpo_core") - loaded_by("sys")
+    assert extra == {"grpo_core"}
+
+
+def test_rewards_load_no_torch():
+    assert heavy(loaded_by("grpo_core.rewards")) == set()
+
+
+def test_the_check_can_fail():
+    assert "torch" in heavy(loaded_by("grpo_core.losses"))
+    assert heavy(loaded_by("numpy")) == {"numpy"}
+
+
+@pytest.mark.parametrize("door", ["losses", "advantages", "metrics", "rewards"])
+def test_a_door_has_at_most_25_names_and_defines_none(door):
+    module = importlib.import_module(f"grpo_core.{door}")
+    assert len(module.__all__) <= 25
+    assert sorted(module.__all__) == module.__all__
+    for name in module.__all__:
+        assert getattr(module, name).__module__.startswith(f"grpo_core.{door}._")
+
+
+def test_the_package_has_a_version():
+    assert grpo_core.__version__
