@@ -1,13 +1,10 @@
-"""A real `trl.GRPOTrainer` on the CPU: a tiny random Llama, a tokenizer in memory, inputs by hand."""
-
-import os
+"""A real `trl.GRPOTrainer` on the CPU: tiny random Llama, tokenizer in memory, inputs by hand."""
 
 import pytest
 import torch
 from torch import Tensor, nn
 
 pytest.importorskip("trl")
-os.environ.setdefault("HF_HUB_OFFLINE", "1")  # read at import; nothing here may ask the hub
 
 from datasets import Dataset
 from tokenizers import Tokenizer, models, pre_tokenizers
@@ -54,7 +51,7 @@ def save_model(directory: str) -> None:
 
 
 def load_model(directory: str, dtype: torch.dtype) -> LlamaForCausalLM:
-    """The saved weights; in float64 without the one layer that computes in float32 whatever comes."""
+    """The saved weights; in float64, all of it: Llama's own norm computes in float32."""
     model = LlamaForCausalLM.from_pretrained(directory, dtype=dtype)
     if dtype == torch.float64:
         for module in list(model.modules()):
@@ -90,16 +87,21 @@ class PlainLogProbs:
         return log_probs.masked_fill(padding, 0), entropy.masked_fill(padding, 0), None
 
 
+def distinct_words(completions: list[str], **_) -> list[float]:
+    """A reward that varies from completion to completion."""
+    return [float(len(set(completion.split()))) for completion in completions]
+
+
 def make_trainer(
     directory: str,
     dtype: torch.dtype = torch.float32,
     *,
     trainer: type[GRPOTrainer] = GRPOTrainer,
     config: type[GRPOConfig] = GRPOConfig,
-    rewards=len,
+    rewards=distinct_words,
     **options,
 ) -> GRPOTrainer:
-    """A trainer as a user makes it, in train mode; float64 replaces TRL's log-probs by plain ones."""
+    """A trainer as a user makes it, in train mode; in float64 its log-probs are plain PyTorch."""
     if dtype == torch.float64:
         trainer = type("Float64", (PlainLogProbs, trainer), {})
     defaults = {"per_device_train_batch_size": len(LENGTHS), "num_generations": 4, **OFFLINE_CPU}
@@ -117,7 +119,7 @@ def make_trainer(
 
 
 def make_inputs(model: LlamaForCausalLM) -> dict[str, Tensor]:
-    """What `_compute_loss` takes, by hand: prompts padded left, completions right, an old policy."""
+    """What `_compute_loss` takes: prompts padded left, completions right, policies of the past."""
     generator = torch.Generator().manual_seed(1)
 
     def padded(lengths: list[int], side: str) -> tuple[Tensor, Tensor]:
@@ -137,9 +139,10 @@ def make_inputs(model: LlamaForCausalLM) -> dict[str, Tensor]:
         ).logits[:, -width - 1 : -1]
     log_probs = logits.log_softmax(-1).gather(-1, completion_ids[..., None])[..., 0]
 
-    def near(scale: float) -> Tensor:
+    def near(scale: float, shift: float = 0.0) -> Tensor:
         noise = torch.randn(log_probs.shape, generator=generator, dtype=torch.float64)
-        return torch.where(completion_mask.bool(), log_probs + scale * noise.to(dtype), 0.0)
+        moved = log_probs + shift + scale * noise.to(dtype)
+        return torch.where(completion_mask.bool(), moved, 0.0)
 
     return {
         "prompt_ids": prompt_ids,
@@ -148,7 +151,7 @@ def make_inputs(model: LlamaForCausalLM) -> dict[str, Tensor]:
         "completion_mask": completion_mask,
         "old_per_token_logps": near(0.4),
         "ref_per_token_logps": near(0.6),
-        "sampling_per_token_logps": near(0.3),
+        "sampling_per_token_logps": near(0.3, shift=0.3),
         "advantages": torch.tensor(ADVANTAGES, dtype=dtype),
         "num_items_in_batch": completion_mask.sum(),
     }

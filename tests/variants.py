@@ -1,4 +1,4 @@
-"""Every row of the variant table, twice: composed of the library's functions, and in plain floats."""
+"""Every row of the variant table, twice: composed of the library, and in plain floats."""
 
 import math
 from collections.abc import Callable
@@ -33,7 +33,7 @@ MAX_LENGTH = 50
 
 
 class Batch(NamedTuple):
-    """Tensors [batch, seq] of sequences, padded or packed; `group_ids` [batch], or packed as well."""
+    """Tensors [batch, seq] of sequences, padded or packed; `group_ids` [batch], or packed too."""
 
     new: Tensor
     old: Tensor
@@ -46,7 +46,7 @@ class Batch(NamedTuple):
     segment_ids: Tensor | None = None
 
 
-class Sequence_(NamedTuple):
+class Completion(NamedTuple):
     """One sequence in floats, its valid tokens alone."""
 
     new: list[float]
@@ -136,7 +136,7 @@ MEANS: dict[str, Callable[[Tensor, Batch, StepTotals | None], Tensor]] = {
 }
 
 
-def oracle_tokens(variant: str, s: Sequence_) -> list[float]:
+def oracle_tokens(variant: str, s: Completion) -> list[float]:
     """Loss of each token of one sequence, in floats."""
     a, n = s.advantage, range(len(s.new))
     ratios = oracles.token_ratios(s.new, s.old)
@@ -215,14 +215,14 @@ def random_batch(seed: int, lengths: list[int], groups: list[int]) -> Batch:
     )
 
 
-def sequences(b: Batch) -> list[Sequence_]:
+def sequences(b: Batch) -> list[Completion]:
     """The batch in floats."""
     result = []
     for row in range(b.mask.shape[0]):
         keep = b.mask[row]
         lists = [t[row][keep].tolist() for t in (b.new, b.old, b.proximal, b.ref, b.entropy)]
         advantage = b.advantages[row][keep][0].item() if keep.any() else 0.0
-        result.append(Sequence_(*lists, advantage))
+        result.append(Completion(*lists, advantage))
     return result
 
 

@@ -35,7 +35,7 @@ def test_the_tolerance_is_the_largest_difference_that_counts_as_equal():
 
 
 def test_rewards_and_correctness_are_two_filters():
-    # All right, but one answer was too long: the report's rule keeps the group, correctness drops it.
+    # All right, one answer too long: the report's rule keeps the group, correctness drops it.
     rewards, correct = torch.tensor([1.0, 0.95]), torch.tensor([1.0, 1.0])
     groups = torch.tensor([0, 0])
     assert informative_groups(rewards, groups).all()

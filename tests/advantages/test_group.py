@@ -83,7 +83,8 @@ def test_magistrals_deviation_is_that_of_the_informative_rows_alone():
 
 
 def test_a_constant_group_gives_exactly_zero_whatever_its_rounding():
-    rewards = torch.tensor([0.1 + 0.2, 0.3, 0.3, 1000.1, 1000.1], dtype=torch.float32)
+    rewards = torch.tensor([0.1 + 0.2, 0.3, 0.3, 1000.1, 1000.1], dtype=torch.float64)
+    assert rewards[0] != rewards[1]
     groups = torch.tensor([0, 0, 0, 1, 1])
     for scale in ("none", "group_std", "batch_std"):
         assert group_advantages(rewards, groups, scale=scale, eps=0.0).tolist() == [0.0] * 5

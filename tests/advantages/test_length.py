@@ -44,7 +44,7 @@ def test_wrong_use_raises():
         soft_length_penalty(lengths, max_length=10, buffer=11)
     with pytest.raises(ValueError, match=r"buffer must be in \[1, 10\], got 0"):
         soft_length_penalty(lengths, max_length=10, buffer=0)
-    with pytest.raises(ValueError, match="penalty must be at least 0, got -0.1"):
+    with pytest.raises(ValueError, match=r"penalty must be at least 0, got -0\.1"):
         soft_length_penalty(lengths, max_length=10, buffer=5, penalty=-0.1)
     with pytest.raises(TypeError, match="lengths must be of an integer dtype"):
         soft_length_penalty(lengths.float(), max_length=10, buffer=5)

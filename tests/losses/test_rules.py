@@ -1,4 +1,4 @@
-"""The nine rules that every composition of the losses keeps, over every row of the variant table."""
+"""The nine rules that every composition of the losses keeps, for every row of the variants."""
 
 import math
 
@@ -131,8 +131,10 @@ def test_any_partition_gives_the_same_loss_and_gradient(variant, mean, batch, da
     loss_sum, parts = torch.zeros_like(loss), torch.zeros_like(gradient)
     for i in set(where):
         rows = [row for row in order if where[row] == i]
-        l, g = loss_and_gradient(variant, mean, part(batch, rows), total.rows(torch.tensor(rows)))
-        loss_sum += l
+        part_loss, g = loss_and_gradient(
+            variant, mean, part(batch, rows), total.rows(torch.tensor(rows))
+        )
+        loss_sum += part_loss
         parts[rows] = g
     torch.testing.assert_close(loss_sum, loss, rtol=1e-12, atol=1e-12)
     torch.testing.assert_close(parts, gradient, rtol=1e-12, atol=1e-12)
@@ -147,7 +149,7 @@ def packed(
     for sequence, row in enumerate(rows):
         starts.append((row, fill[row]))
         fill[row] += lengths[sequence]
-    shape = (max(rows) + 1, max(max(fill.values()), 1))
+    shape = (max(rows) + 1, max(1, *fill.values()))
     fields = {
         name: torch.full(shape, math.nan, dtype=t.dtype)
         for name, t in batch._asdict().items()
@@ -244,7 +246,7 @@ def test_the_order_of_sequences_and_the_names_of_groups_do_not_matter(variant, m
 
 
 class NoHostSync(TorchDispatchMode):
-    """Raises on what reads a tensor back to the host, or whose output's size the host must learn."""
+    """Raises on what reads a tensor back to the host, or has a size that the host must learn."""
 
     BAD = ("_local_scalar_dense", "nonzero", "unique", "masked_select", "is_nonzero", "bincount")
 
@@ -323,7 +325,7 @@ def test_a_mask_that_is_not_bool_raises():
         losses.token_mean(x, torch.ones(1, 2).long())
 
 
-# --- rule 7 is tested beside token_log_probs; rule 8 beside group_advantages ------------------------
+# --- rule 7 is tested beside token_log_probs; rule 8 beside group_advantages too ------------------
 
 
 @given(batch=batches, shift=st.floats(-100, 100))
@@ -337,7 +339,7 @@ def test_shifted_rewards_give_the_same_advantages(batch, shift):
             torch.testing.assert_close(shifted, plain, rtol=1e-7, atol=1e-7)
 
 
-# --- rule 9: float64 for gradcheck (compilation in test_compiled) -----------------------------------
+# --- rule 9: float64 for gradcheck (compilation in test_compiled) ---------------------------------
 
 # Stop-gradients make the derivative another than the value's: these are worked by hand elsewhere.
 SMOOTH = sorted(set(VARIANTS) - {"cispo", "gspo_token", "kl_score"})
