@@ -28,12 +28,13 @@ def test_it_is_the_reports_equation_at_every_length_and_equal_to_the_one_without
     assert str(got[0]) == "0.0"  # not -0.0, which a log would show
 
 
-def test_in_float32_it_is_the_same_up_to_rounding():
-    lengths = torch.arange(12000, 17000)
-    got = soft_length_penalty(lengths, max_length=16384, buffer=4096)
-    expected = [oracles.soft_length_penalty(n, 16384, 4096, 0.1) for n in lengths.tolist()]
+@pytest.mark.parametrize(("max_length", "buffer", "penalty"), SETTINGS)
+def test_by_default_it_is_the_same_rounded_once_to_float32(max_length, buffer, penalty):
+    lengths, options = range(max_length + 20), {"max_length": max_length, "buffer": buffer}
+    got = soft_length_penalty(torch.tensor(lengths), penalty=penalty, **options)
+    alone = [soft_length_penalty_of_one(n, penalty=penalty, **options) for n in lengths]
     assert got.dtype == torch.float32
-    torch.testing.assert_close(got, torch.tensor(expected), rtol=1e-6, atol=1e-9)
+    assert torch.equal(got, torch.tensor(alone, dtype=torch.float32))
     assert (got.diff() <= 0).all()
 
 

@@ -54,5 +54,7 @@ def soft_length_penalty(
         raise ValueError(f"buffer must be in [1, {max_length}], got {buffer}")
     if not penalty >= 0:
         raise ValueError(f"penalty must be at least 0, got {penalty}")
-    over = (lengths - (max_length - buffer)).to(torch.get_default_dtype()) / buffer
-    return 0.0 - penalty * over.clamp(0, 1)
+    # float64 until the end, to equal the function without torch at every length; MPS has none.
+    dtype = torch.float32 if lengths.device.type == "mps" else torch.float64
+    over = (lengths - (max_length - buffer)).to(dtype) / buffer
+    return (0.0 - penalty * over.clamp(0, 1)).to(torch.get_default_dtype())
