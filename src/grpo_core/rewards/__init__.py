@@ -1,0 +1,12 @@
+"""Verifiable rewards: what a completion earns, and why. No torch here or below.
+
+A completion is hostile: whatever it holds, a verifier answers with a `Verdict` and never raises.
+A reference and the options are the developer's: a mistake there raises at once.
+"""
+
+from grpo_core.rewards._format import verify_format
+from grpo_core.rewards._length import soft_length_penalty
+from grpo_core.rewards._math import verify_math
+from grpo_core.rewards._verdict import Verdict
+
+__all__ = ["Verdict", "soft_length_penalty", "verify_format", "verify_math"]
