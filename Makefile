@@ -34,7 +34,7 @@ tests: $(VENV)/.dev
 
 # The same tests once more, with every annotation checked as it is called.
 shapes: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow and not no_shape_hook" --numprocesses auto \
+	HYPOTHESIS_PROFILE=shapes $(BIN)/python -m pytest -m "not slow and not no_shape_hook" --numprocesses auto \
 		--jaxtyping-packages=$(SHAPES) tests/losses tests/advantages tests/metrics
 
 mutants: $(VENV)/.dev

@@ -16,6 +16,8 @@ settings.register_profile(
     suppress_health_check=[HealthCheck.too_slow],
 )
 settings.register_profile("ci", settings.get_profile("default"), derandomize=True)
+# Annotations are checked on every call: a few examples show what there is to see.
+settings.register_profile("shapes", settings.get_profile("ci"), max_examples=5)
 settings.register_profile("thorough", settings.get_profile("default"), max_examples=1000)
 settings.load_profile(
     os.environ.get("HYPOTHESIS_PROFILE", "ci" if os.environ.get("CI") else "default")

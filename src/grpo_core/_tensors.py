@@ -64,7 +64,7 @@ def check_ratio_bounds(*, ratio_min: float = 0.0, ratio_max: float) -> None:
         raise ValueError(f"need 0 <= ratio_min < ratio_max, got {ratio_min}, {ratio_max}")
 
 
-def check_positive(**numbers: float) -> None:
+def check_positive(**numbers: int | float) -> None:
     """Raise `ValueError` unless each is a finite number above 0."""
     for name, number in numbers.items():
         if not 0 < number < math.inf:
