@@ -90,6 +90,13 @@ def test_a_constant_group_gives_exactly_zero_whatever_its_rounding():
         assert group_advantages(rewards, groups, scale=scale, eps=0.0).tolist() == [0.0] * 5
 
 
+def test_a_constant_group_gives_exactly_zero_beside_groups_that_teach():
+    rewards = torch.tensor([0.1, 1.0, 0.3, 0.7, 0.6, 0.6])
+    groups = torch.tensor([0, 0, 0, 1, 2, 2])
+    for scale in ("none", "group_std", "batch_std"):
+        assert group_advantages(rewards, groups, scale=scale)[3:].tolist() == [0.0] * 3
+
+
 def test_the_deviation_is_of_centred_values():
     # Around 1000 in float32, E[r^2] - E[r]^2 has no digit left.
     rewards = 1000 + torch.tensor([0.0, 0.01, 0.02, 0.03])

@@ -99,6 +99,14 @@ def test_beyond_the_bound_value_and_gradient_are_finite(stale):
         assert new.grad.isfinite().all()
 
 
+def test_nan_on_the_mask_shows_in_the_value_and_stays_with_its_token():
+    new = torch.tensor([[-1.0, -1.0]], requires_grad=True)
+    result = log_ratio(new, torch.tensor([[math.nan, -1.5]]), torch.ones(1, 2, dtype=torch.bool))
+    result.sum().backward()
+    assert result.isnan().tolist() == [[True, False]]
+    assert new.grad.tolist() == [[0.0, 1.0]]
+
+
 @pytest.mark.no_shape_hook
 def test_wrong_use_raises():
     with pytest.raises(ValueError, match="gradient must be one of 'sequence', 'token', got 'row'"):

@@ -118,10 +118,8 @@ MUTANTS = [
         8,
         "rows off the mask enter the batch's deviation",
         "advantages/_groups.py",
-        "centred = torch.where(mask, values - masked_mean(values, mask), 0.0)\n"
-        "    count = (mask.sum() - correction)",
-        "centred = torch.where(mask, values - masked_mean(values, mask), 0.0)\n"
-        "    count = (torch.ones_like(mask).sum() - correction)",
+        "count = (mask.sum() - correction)",
+        "count = (torch.ones_like(mask).sum() - correction)",
         [ADVANTAGES, "-k", "off_the_mask or informative_rows_alone"],
     ),
     Mutant(

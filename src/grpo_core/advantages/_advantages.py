@@ -37,11 +37,11 @@ def group_advantages(
     $$
 
     with $\sigma_i$ of the group's rewards ("group_std": GRPO, arXiv:2402.03300, section 4.1.2), of
-    the batch's centred rewards, whose mean is subtracted once more ("batch_std": Magistral,
-    arXiv:2506.10910, section 2.1, with `mask` the informative groups, and REINFORCE++-baseline,
-    arXiv:2501.03262, without a mask), or left out ("none": Dr. GRPO, arXiv:2503.20783; with
-    "leave_one_out", RLOO, arXiv:2402.14740). The standard deviation is always of values centred on
-    the mean. No gradient.
+    the batch's centred rewards ("batch_std": Magistral, arXiv:2506.10910, section 2.1, with `mask`
+    the informative groups, and REINFORCE++-baseline, arXiv:2501.03262, without a mask; the batch
+    mean that both subtract is 0 once every group is centred), or left out ("none": Dr. GRPO,
+    arXiv:2503.20783; with "leave_one_out", RLOO, arXiv:2402.14740). The standard deviation is
+    always of values centred on the mean. No gradient.
 
     Args:
         rewards: Of each sequence.

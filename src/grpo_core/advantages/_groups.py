@@ -46,16 +46,14 @@ def group_range(
     return (high + low)[slots]
 
 
-def masked_mean(values: Float[Tensor, " batch"], mask: Bool[Tensor, " batch"]) -> Float[Tensor, ""]:
-    """Mean of the rows in the mask, 0 if there is none."""
-    return torch.where(mask, values, 0.0).sum() / mask.sum().clamp(min=1)
-
-
 def over_batch_std(
-    values: Float[Tensor, " batch"], mask: Bool[Tensor, " batch"], correction: int, eps: float
+    centred: Float[Tensor, " batch"], mask: Bool[Tensor, " batch"], correction: int, eps: float
 ) -> Float[Tensor, " batch"]:
-    """(values - mean) / (std + eps) over the rows in the mask, 0 off it and where all are equal."""
-    centred = torch.where(mask, values - masked_mean(values, mask), 0.0)
+    """(A - mean(A)) / (std(A) + eps) over the rows in the mask, of values that are 0 off it.
+
+    They are centred in each group, so that their mean over the batch is 0 but for rounding, and
+    subtracting that would give a group of equal rewards another advantage than 0.
+    """
     count = (mask.sum() - correction).clamp(min=1)
     std = (centred.square().sum() / count).sqrt()
     return torch.where(std > 0, centred / (std + eps), 0.0)

@@ -34,8 +34,9 @@ def log_ratio(
     The ratio of PPO (arXiv:1707.06347, section 3) and of GRPO (arXiv:2402.03300, eq. 3). What lies
     off the mask is never read: NaN or infinity there changes no bit of the value or the gradient.
     The bound keeps `exp` finite for a token that is valid and absurdly stale; beyond it the
-    gradient is 0. Gradients reach `log_probs` alone. `kl_penalty` takes the same function of the
-    reference policy's log-probs.
+    gradient is 0. NaN on the mask makes the loss NaN, and gives its token no gradient: take what
+    the sampler could not score out of the mask, `mask & old_log_probs.isfinite()`. Gradients
+    reach `log_probs` alone. `kl_penalty` takes the same function of the reference's log-probs.
 
     Args:
         log_probs: Under the policy being trained, in nats.
