@@ -21,6 +21,14 @@ def ratio(b: Batch):
     return losses.log_ratio(b.new, b.old, b.mask)
 
 
+def tensors(result):
+    """All tensors of what a function gave: one, or nested in tuples, lists and dataclasses."""
+    if isinstance(result, torch.Tensor):
+        return [result]
+    parts = result if isinstance(result, (tuple, list)) else vars(result).values()
+    return [tensor for part in parts for tensor in tensors(part)]
+
+
 # Name of each public function -> calls of it; the first argument is what the gradient is taken of.
 CASES = {
     "token_log_probs": [
@@ -163,11 +171,14 @@ CASES = {
     "importance_weights": [
         (lambda x: metrics.importance_weights(x, BATCH.entropy, BATCH.mask), BATCH.new)
     ],
+    "ImportanceWeights": [
+        (lambda x: (w := metrics.importance_weights(x, BATCH.entropy, BATCH.mask)) + w, BATCH.new)
+    ],
     "EffectiveSampleSize": [
         (
-            lambda x: (
-                (w := metrics.importance_weights(x, BATCH.entropy, BATCH.mask)[2]) + w
-            ).value(),
+            lambda x: metrics.importance_weights(
+                x, BATCH.entropy, BATCH.mask
+            ).effective_sample_size.value(),
             BATCH.new,
         )
     ],
@@ -178,5 +189,4 @@ CASES = {
         (lambda i: metrics.informative_token_fraction(i, BATCH.mask), INFORMATIVE)
     ],
 }
-# `check_batch` reads contents on purpose; `ImportanceWeights` is what `importance_weights` gives.
-EXEMPT = {"check_batch", "ImportanceWeights"}
+EXEMPT = {"check_batch"}  # which reads contents on purpose

@@ -16,8 +16,9 @@ from public_calls import (
     SEGMENTS,
     TOKEN_GROUPS,
     TOKENS,
+    tensors,
 )
-from variants import PER_TOKEN, Batch
+from variants import Batch
 
 pytestmark = pytest.mark.no_shape_hook  # compiled code is not the checker's
 
@@ -27,16 +28,10 @@ def test_every_public_name_is_compiled_here():
     assert names == {*CASES, *EXEMPT}
 
 
-def flat(result):
-    if isinstance(result, torch.Tensor):
-        return [result]
-    return [tensor for part in result for tensor in flat(part)]
-
-
 def run(function, argument):
     """Outputs, and the gradient of their sum where there is one."""
     argument = argument.clone().requires_grad_(argument.is_floating_point())
-    outputs = flat(function(argument))
+    outputs = tensors(function(argument))
     attached = [x.sum() for x in outputs if x.requires_grad]
     if attached:
         sum(attached).backward()
@@ -84,8 +79,11 @@ INDUCTOR = {
         -0.01 * losses.token_statistics(z, TOKENS, mask=BATCH.mask).entropy, BATCH.mask
     ),
     "packed GSPO over groups": lambda z: losses.group_token_mean(
-        PER_TOKEN["gspo"](
-            BATCH._replace(new=losses.token_log_probs(z, TOKENS), segment_ids=SEGMENTS)
+        losses.clipped_loss(
+            losses.sequence_log_ratio(
+                losses.token_log_probs(z, TOKENS), BATCH.old, BATCH.mask, segment_ids=SEGMENTS
+            ),
+            BATCH.advantages,
         ),
         BATCH.mask,
         TOKEN_GROUPS,

@@ -11,7 +11,7 @@ from torch.utils._python_dispatch import TorchDispatchMode
 from grpo_core import losses, metrics
 from grpo_core.advantages import group_advantages, informative_groups
 from grpo_core.losses import step_totals
-from public_calls import CASES
+from public_calls import CASES, tensors
 from variants import (
     MEANS,
     PER_TOKEN,
@@ -74,16 +74,18 @@ def test_padding_is_inert_bit_for_bit(variant, mean, batch, junk):
 @given(batch=batches, junk=st.lists(st.sampled_from(JUNK), min_size=1, max_size=7))
 def test_padding_is_inert_in_every_metric(batch, junk):
     clean, dirty = (
-        [
-            *metrics.ratio_mean(ratio, b.mask),
-            *metrics.ratio_range(ratio, b.mask),
-            *metrics.ratio_error(ratio, b.mask),
-            *metrics.approximate_kl(ratio, b.mask),
-            *metrics.clip_fraction_low(ratio, b.advantages, b.mask),
-            *metrics.clip_fraction_high(ratio, b.advantages, b.mask),
-            *metrics.token_average(b.entropy, b.mask),
-            *metrics.importance_weights(ratio, b.ref, b.mask).effective_sample_size,
-        ]
+        tensors(
+            [
+                metrics.ratio_mean(ratio, b.mask),
+                metrics.ratio_range(ratio, b.mask),
+                metrics.ratio_error(ratio, b.mask),
+                metrics.approximate_kl(ratio, b.mask),
+                metrics.clip_fraction_low(ratio, b.advantages, b.mask),
+                metrics.clip_fraction_high(ratio, b.advantages, b.mask),
+                metrics.token_average(b.entropy, b.mask),
+                metrics.importance_weights(ratio, b.ref, b.mask),
+            ]
+        )
         for b in (batch, with_junk(batch, junk))
         for ratio in [losses.log_ratio(b.new, b.old, b.mask)]
     )

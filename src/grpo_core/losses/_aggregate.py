@@ -41,7 +41,7 @@ class StepTotals(NamedTuple):
 
     def rows(self, rows: slice | Int[Tensor, " rows"]) -> "StepTotals":
         """The same totals for some rows of the step: what a micro-batch or a rank passes on."""
-        return self._replace(group_tokens=self.group_tokens[rows])
+        return StepTotals(self.tokens, self.sequences, self.groups, self.group_tokens[rows])
 
 
 def step_totals(

@@ -1,6 +1,6 @@
 """Statistics as sums, so that micro-batches and ranks add up to the statistic of the step."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -9,7 +9,8 @@ from torch import Tensor
 from grpo_core._tensors import check_bool, check_float, check_same_shape, widen
 
 
-class Mean(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Mean:
     """A mean as a sum and a count: add the parts of a step with `+`, then take `value()`.
 
     Over ranks, all-reduce both tensors with SUM.
@@ -26,8 +27,8 @@ class Mean(NamedTuple):
     numerator: Float[Tensor, ""]
     denominator: Float[Tensor, ""] | Int[Tensor, ""]
 
-    def __add__(self, other: "Mean") -> "Mean":  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Not a tuple's concatenation: the mean over what both counted."""
+    def __add__(self, other: "Mean") -> "Mean":
+        """The mean over what both counted."""
         return Mean(self.numerator + other.numerator, self.denominator + other.denominator)
 
     def value(self) -> Float[Tensor, ""]:
@@ -35,7 +36,8 @@ class Mean(NamedTuple):
         return self.numerator / self.denominator
 
 
-class Range(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class Range:
     """Smallest and largest: merge the parts of a step with `+`.
 
     Over ranks, all-reduce with MIN and MAX. Of nothing, it is (inf, -inf).
@@ -44,8 +46,8 @@ class Range(NamedTuple):
     minimum: Float[Tensor, ""]
     maximum: Float[Tensor, ""]
 
-    def __add__(self, other: "Range") -> "Range":  # pyright: ignore[reportIncompatibleMethodOverride]
-        """Not a tuple's concatenation: the range of what both saw."""
+    def __add__(self, other: "Range") -> "Range":
+        """The range of what both saw."""
         return Range(
             torch.minimum(self.minimum, other.minimum), torch.maximum(self.maximum, other.maximum)
         )

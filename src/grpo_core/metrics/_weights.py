@@ -1,6 +1,6 @@
 """What importance weights do to a batch: as they are, and as they are applied."""
 
-from typing import NamedTuple
+from dataclasses import dataclass
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -10,7 +10,8 @@ from grpo_core._tensors import check_bool, check_same_shape, widen
 from grpo_core.metrics._sums import Mean, token_average
 
 
-class EffectiveSampleSize(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class EffectiveSampleSize:
     r"""Kish's effective sample size as sums: $(\sum w)^2 / \sum w^2$, and the tokens counted.
 
     Add the parts of a step with `+`. Over ranks, all-reduce the three tensors with SUM.
@@ -20,23 +21,34 @@ class EffectiveSampleSize(NamedTuple):
     square_sum: Float[Tensor, ""]
     tokens: Int[Tensor, ""]
 
-    def __add__(  # pyright: ignore[reportIncompatibleMethodOverride]
-        self, other: "EffectiveSampleSize"
-    ) -> "EffectiveSampleSize":
-        """Not a tuple's concatenation: the sums over both."""
-        return EffectiveSampleSize(*(a + b for a, b in zip(self, other, strict=True)))
+    def __add__(self, other: "EffectiveSampleSize") -> "EffectiveSampleSize":
+        """The sums over both."""
+        return EffectiveSampleSize(
+            self.weight_sum + other.weight_sum,
+            self.square_sum + other.square_sum,
+            self.tokens + other.tokens,
+        )
 
     def value(self) -> Float[Tensor, ""]:
         """As a share of the tokens, in (0, 1]: 1 if all weights are equal; NaN if none counts."""
         return self.weight_sum.square() / (self.square_sum * self.tokens)
 
 
-class ImportanceWeights(NamedTuple):
+@dataclass(frozen=True, eq=False)
+class ImportanceWeights:
     """Mean weight before and after truncation, and the effective sample size of what is applied."""
 
     raw: Mean
     applied: Mean
     effective_sample_size: EffectiveSampleSize
+
+    def __add__(self, other: "ImportanceWeights") -> "ImportanceWeights":
+        """The sums over both."""
+        return ImportanceWeights(
+            self.raw + other.raw,
+            self.applied + other.applied,
+            self.effective_sample_size + other.effective_sample_size,
+        )
 
 
 def importance_weights(
@@ -53,7 +65,7 @@ def importance_weights(
         mask: True where a token counts.
 
     Returns:
-        Sums; each part has `value()` and adds with `+`.
+        Sums that add with `+`; each part has `value()`.
 
     Raises:
         TypeError: If `mask` is not bool.
