@@ -53,9 +53,11 @@ $(BIN)/python:
 $(VENV)/.demo: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing grpo_core[demo] into $(VENV), once"
 	$(INSTALL) --editable ".[demo]"
-	touch $@
+	@touch $@
 
 $(VENV)/.dev: $(BIN)/python pyproject.toml constraints.txt
 	@echo "installing grpo_core[dev] into $(VENV), once"
 	$(INSTALL) --editable ".[dev]"
-	touch $(VENV)/.demo $@
+# torch's CPU builds bring no Triton, whose interpreter runs kernels there; its CUDA builds pin their own.
+	@$(BIN)/python -c "import triton" 2>/dev/null || test "$$(uname)" != Linux || $(INSTALL) triton==3.6.0
+	@touch $(VENV)/.demo $@

@@ -13,7 +13,7 @@ TOKEN_GROUPS = GROUPS[:, None].expand(ROWS, SEQ).contiguous()
 TOTAL = losses.step_totals(BATCH.mask, GROUPS)
 REWARDS = torch.tensor([1.0, 0.1, 0.0, 1.0], dtype=torch.float64)
 TOKENS = torch.arange(ROWS * SEQ).reshape(ROWS, SEQ) % VOCAB
-LOGITS = torch.randn(ROWS, SEQ, VOCAB, generator=torch.Generator().manual_seed(0)).double()
+LOGITS = torch.linspace(-3, 3, ROWS * SEQ * VOCAB).sin().reshape(ROWS, SEQ, VOCAB).double() * 2
 INFORMATIVE = torch.tensor([True, True, False, False])
 
 

@@ -127,11 +127,11 @@ MEANS: dict[str, Callable[[Tensor, Batch, StepTotals | None], Tensor]] = {
     "token_mean": lambda v, b, t: token_mean(v, b.mask, total=t),
     "sequence_mean": lambda v, b, t: sequence_mean(v, b.mask, segment_ids=b.segment_ids, total=t),
     "sequence_sum_mean": lambda v, b, t: sequence_sum_mean(
-        v, b.mask, segment_ids=b.segment_ids, total=t
+        v, b.mask, segment_ids=None if t else b.segment_ids, total=t
     ),
     "group_token_mean": lambda v, b, t: group_token_mean(v, b.mask, b.group_ids, total=t),
     "constant_mean": lambda v, b, t: constant_mean(
-        v, b.mask, MAX_LENGTH, segment_ids=b.segment_ids, total=t
+        v, b.mask, MAX_LENGTH, segment_ids=None if t else b.segment_ids, total=t
     ),
 }
 
@@ -189,24 +189,24 @@ def oracle_mean(mean: str, rows: list[list[float]], groups: list[int]) -> float:
 
 def random_batch(seed: int, lengths: list[int], groups: list[int]) -> Batch:
     """Sequences of the given lengths (0 allowed), left-aligned, float64, off the mask 0."""
-    generator = torch.Generator().manual_seed(seed)
-    batch, seq = len(lengths), max([*lengths, 1])
+    with torch.device("cpu"):  # the same numbers on every machine
+        generator = torch.Generator().manual_seed(seed)
+        batch, seq = len(lengths), max([*lengths, 1])
 
-    def draw(low: float, high: float) -> Tensor:
-        values = torch.rand(batch, seq, generator=generator, dtype=torch.float64)
-        return low + (high - low) * values
+        def draw(low: float, high: float) -> Tensor:
+            values = torch.rand(batch, seq, generator=generator, dtype=torch.float64)
+            return low + (high - low) * values
 
-    mask = torch.arange(seq)[None] < torch.tensor(lengths).reshape(-1, 1)
-    old = draw(-3.0, -0.1)
-    tensors = {
-        "new": old + draw(-0.6, 0.6),
-        "old": old,
-        "proximal": old + draw(-0.4, 0.4),
-        "ref": old + draw(-0.6, 0.6),
-        "advantages": torch.randn(batch, 1, generator=generator).double().expand(batch, seq),
-        "entropy": draw(0.0, 2.0),
-    }
-    tensors["new"] = tensors["new"].clamp(max=-0.01)
+        mask = torch.arange(seq)[None] < torch.tensor(lengths).reshape(-1, 1)
+        old = draw(-3.0, -0.1)
+        tensors = {
+            "new": (old + draw(-0.6, 0.6)).clamp(max=-0.01),
+            "old": old,
+            "proximal": old + draw(-0.4, 0.4),
+            "ref": old + draw(-0.6, 0.6),
+            "advantages": torch.randn(batch, 1, generator=generator).double().expand(batch, seq),
+            "entropy": draw(0.0, 2.0),
+        }
     device = torch.get_default_device()
     return Batch(
         **{name: torch.where(mask, t, 0.0).to(device) for name, t in tensors.items()},

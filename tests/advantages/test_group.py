@@ -115,6 +115,36 @@ def test_a_group_of_one_teaches_nothing():
         assert got.isfinite().all()
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf, -math.inf])
+def test_a_reward_that_is_not_finite_gives_its_own_group_zero_and_no_other(bad):
+    rewards = torch.tensor([bad, 1.0, 0.0, 1.0, 0.0, 0.0])
+    groups = torch.tensor([0, 0, 0, 1, 1, 1])
+    alone = rewards[3:], groups[3:]
+    for scale in ("none", "group_std"):
+        got = group_advantages(rewards, groups, scale=scale)
+        assert got[:3].tolist() == [0.0] * 3
+        torch.testing.assert_close(got[3:], group_advantages(*alone, scale=scale))
+    assert group_advantages(rewards, groups).isfinite().all()
+    got = maxrl_advantages(rewards, groups)
+    assert got[:3].tolist() == [0.0] * 3
+    assert got[3:].tolist() == maxrl_advantages(*alone).tolist()
+
+
+def test_gdpo_passes_its_numbers_on():
+    rewards = torch.tensor([[1.0, 0.5], [0.0, 0.6], [0.0, 0.5]])
+    groups = torch.zeros(3, dtype=torch.long)
+    one = gdpo_advantages(rewards, groups, correction=1, eps=0.0)
+    parts = [
+        oracles.group_std_advantages(rewards[:, k].tolist(), [0, 0, 0], 1, 0.0) for k in range(2)
+    ]
+    total = [a + b for a, b in zip(*parts, strict=True)]
+    expected = [t / oracles.std(total, 1) for t in total]
+    assert one.tolist() == pytest.approx(expected, rel=1e-4)
+    coarse = gdpo_advantages(rewards, groups, tolerance=0.2)
+    first = gdpo_advantages(rewards[:, :1], groups)
+    assert coarse.tolist() == pytest.approx(first.tolist())
+
+
 def test_an_empty_batch_is_empty():
     empty, ids = torch.zeros(0), torch.zeros(0, dtype=torch.long)
     assert group_advantages(empty, ids).shape == (0,)

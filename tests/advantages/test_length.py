@@ -38,6 +38,14 @@ def test_by_default_it_is_the_same_rounded_once_to_float32(max_length, buffer, p
     assert (got.diff() <= 0).all()
 
 
+@pytest.mark.parametrize("dtype", [torch.uint8, torch.int16, torch.int32])
+def test_narrow_integers_do_not_wrap_around(dtype):
+    got = soft_length_penalty(torch.tensor([10, 80, 95], dtype=dtype), max_length=100, buffer=10)
+    assert got.tolist() == pytest.approx([0.0, 0.0, -0.05])
+    long = soft_length_penalty(torch.tensor([10], dtype=dtype), max_length=40_000, buffer=10)
+    assert long.tolist() == [0.0]
+
+
 @pytest.mark.no_shape_hook
 def test_wrong_use_raises():
     lengths = torch.tensor([3])

@@ -70,8 +70,31 @@ def test_rows_off_the_mask_give_zero_and_enter_no_subset(nested, k, data):
         torch.testing.assert_close(got[mask], alone, rtol=1e-9, atol=1e-12)
 
 
+@pytest.mark.parametrize("bad", [math.nan, math.inf])
+def test_a_reward_that_is_not_finite_gives_its_own_group_zero_and_no_other(bad):
+    rewards, ids = torch.tensor([bad, 1.0, 0.0, 1.0, 0.0, 0.0]), torch.tensor([0, 0, 0, 1, 1, 1])
+    got = pass_at_k_advantages(rewards, ids, k=2)
+    assert got[:3].tolist() == [0.0] * 3
+    torch.testing.assert_close(got[3:], pass_at_k_advantages(rewards[3:], ids[3:], k=2))
+
+
+def test_rounding_is_no_signal_and_the_whole_group_has_one_subset():
+    rewards = torch.tensor([0.1 + 0.2, 0.3, 0.3], dtype=torch.float64)
+    ids = torch.zeros(3, dtype=torch.long)
+    assert pass_at_k_advantages(rewards, ids, k=2, eps=0.0).tolist() == [0.0] * 3
+    whole = pass_at_k_advantages(torch.tensor([1.0, 0.0, 0.5]), ids, k=3)
+    assert whole.tolist() == [0.0] * 3
+
+
+def test_the_correction_reaches_the_batchs_deviation():
+    rewards, ids = torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.zeros(4, dtype=torch.long)
+    plain = pass_at_k_advantages(rewards, ids, k=2, scale="batch_std")
+    bessel = pass_at_k_advantages(rewards, ids, k=2, scale="batch_std", correction=1)
+    torch.testing.assert_close(bessel * math.sqrt(4 / 3), plain, rtol=1e-5, atol=0)
+
+
 def test_a_large_batch_keeps_its_digits():
-    rewards = torch.rand(4096, generator=torch.Generator().manual_seed(0))
+    rewards = torch.arange(4096).sin()
     ids = torch.arange(4096) // 16
     got = pass_at_k_advantages(rewards, ids, k=4, scale="none")
     given_i, mean, _ = oracles.best_of_k(rewards[-16:].double().tolist(), 4)
@@ -83,7 +106,7 @@ def test_wrong_use_raises():
     rewards, ids = torch.zeros(2), torch.zeros(2, dtype=torch.long)
     with pytest.raises(ValueError, match="k must be at least 1, got 0"):
         pass_at_k_advantages(rewards, ids, k=0)
-    with pytest.raises(ValueError, match="correction 0 or 1 and eps >= 0, got 0, -1"):
+    with pytest.raises(ValueError, match="eps and tolerance must be at least 0, got -1"):
         pass_at_k_advantages(rewards, ids, k=1, eps=-1.0)
 
 

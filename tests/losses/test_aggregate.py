@@ -83,11 +83,7 @@ def test_totals_of_packed_rows_count_segments():
             TypeError,
             "group_ids must be",
         ),
-        (
-            lambda v: losses.constant_mean(v, MASK, 0),
-            ValueError,
-            "max_length must be finite and above 0",
-        ),
+        (lambda v: losses.constant_mean(v, MASK, 0.5), ValueError, "max_length must be at least 1"),
         (lambda v: losses.token_mean(v.long(), MASK), TypeError, "values must be of a floating"),
         (lambda v: losses.token_mean(v[0], MASK[0]), ValueError, "values must have 2 axes"),
         (lambda v: losses.sequence_mean(v, MASK[:, :1]), ValueError, "mask must have the shape of"),
@@ -101,6 +97,20 @@ def test_totals_of_packed_rows_count_segments():
 def test_wrong_use_raises(call, error, match):
     with pytest.raises(error, match=match):
         call(torch.zeros(3, 3))
+
+
+def test_options_of_a_mean_are_passed_on_by_name():
+    by_name = token_weights(losses.constant_mean, MASK, max_length=10)
+    torch.testing.assert_close(by_name, token_weights(losses.constant_mean, MASK, 10))
+
+
+def test_packed_totals_count_segments_of_each_row_anew():
+    mask, segments = torch.ones(2, 4, dtype=torch.bool), torch.tensor([[0, 0, 1, 1]] * 2)
+    groups = torch.tensor([[5, 5, 6, 6], [5, 5, 6, 6]])
+    total = step_totals(mask, groups, segment_ids=segments)
+    assert (total.sequences, total.groups) == (4, 2)
+    values = torch.ones(2, 4)
+    assert losses.sequence_mean(values, mask, segment_ids=segments, total=total) == 1
 
 
 def test_a_partial_of_a_mean_is_a_mean():

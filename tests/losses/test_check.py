@@ -50,6 +50,38 @@ def test_a_group_of_one_raises_with_its_id():
         )
 
 
+def test_a_reward_that_is_not_finite_raises_where_its_row_counts():
+    rewards = torch.tensor([1.0, math.nan])
+    check_batch(GOOD, GOOD, MASK & torch.tensor([[True], [False]]), rewards=rewards)
+    with pytest.raises(ValueError, match=r"rewards must be finite .* got nan at \[1\]"):
+        check_batch(GOOD, GOOD, MASK, rewards=rewards)
+
+
+@pytest.mark.no_shape_hook
+def test_shapes_and_dtypes_are_checked_too():
+    with pytest.raises(ValueError, match="old_log_probs must have the shape of mask"):
+        check_batch(GOOD, GOOD[:1], MASK)
+    with pytest.raises(ValueError, match="advantages must have the shape of mask"):
+        check_batch(GOOD, GOOD, MASK, advantages=GOOD[:, :1])
+    with pytest.raises(ValueError, match="group_ids must have the shape of"):
+        check_batch(GOOD, GOOD, MASK, group_ids=torch.tensor([1]))
+    with pytest.raises(TypeError, match="log_probs must be of a floating-point dtype"):
+        check_batch(GOOD.long(), GOOD, MASK)
+
+
+@pytest.mark.parametrize("value", [1e-3, 0.05])
+def test_a_probability_above_one_raises_beyond_rounding(value):
+    check_batch(changed((0, 0), 5e-5), GOOD, MASK)
+    with pytest.raises(ValueError, match="at most 0"):
+        check_batch(changed((0, 0), value), GOOD, MASK)
+
+
+def test_errors_of_both_signs_do_not_cancel_in_the_first_step():
+    old = GOOD + torch.tensor([0.4, -0.4, 0.0])
+    with pytest.raises(ValueError, match=r"mean \|log-ratio\| of 0.32, above 0.1"):
+        check_batch(GOOD, old, MASK, first_step=True)
+
+
 def test_a_shifted_ratio_raises_before_the_first_update_only():
     shifted = GOOD - 0.5
     check_batch(GOOD, shifted, MASK)
@@ -61,4 +93,5 @@ def test_a_shifted_ratio_raises_before_the_first_update_only():
 @pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
 def test_an_empty_batch_passes(shape):
     empty = torch.zeros(shape)
-    check_batch(empty, empty, empty > 0, first_step=True, advantages=empty)
+    rows = torch.zeros(shape[0])
+    check_batch(empty, empty, empty > 0, first_step=True, advantages=empty, rewards=rows)

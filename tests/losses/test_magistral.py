@@ -65,6 +65,16 @@ def test_it_is_the_reports_equation(seed, step):
     assert torch.equal(pieces.grad, new.grad)
 
 
+def test_the_correction_reaches_the_deviation():
+    new, mask = torch.zeros(4, 1), torch.ones(4, 1, dtype=torch.bool)
+    rewards, groups = torch.tensor([1.0, 0.0, 0.0, 0.0]), torch.zeros(4, dtype=torch.long)
+    for correction in (0, 1):
+        x = new.clone().requires_grad_()
+        magistral_loss(x, new, rewards, groups, mask, correction=correction).backward()
+        deviation = oracles.std([0.75, -0.25, -0.25, -0.25], correction)
+        assert x.grad[0].item() == pytest.approx(-0.75 / deviation / 4, rel=1e-5)
+
+
 def test_the_epsilons_reach_the_clip():
     new = torch.tensor([[math.log(1.5)], [0.0]], dtype=torch.float64)
     old, mask = torch.zeros(2, 1, dtype=torch.float64), torch.ones(2, 1, dtype=torch.bool)

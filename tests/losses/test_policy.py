@@ -115,6 +115,16 @@ def test_dppo_stops_only_what_leaves_the_sampler(divergence, threshold, old, new
     assert x.grad.item() == pytest.approx(expected, rel=1e-6, abs=1e-9)
 
 
+def test_dppo_truncates_the_weight_of_a_rare_token_and_keeps_its_gradient():
+    x = torch.tensor([[5.0, 0.5]], requires_grad=True)
+    old, advantages = torch.tensor([[-15.0, -15.0]]), torch.ones(1, 2)
+    options = {"divergence": "tv", "threshold": 0.15, "ratio_max": 20.0}
+    loss = losses.divergence_masked_loss(x, advantages, old, **options)
+    loss.sum().backward()
+    assert loss.tolist() == [pytest.approx([-20.0, -math.exp(0.5)])]
+    assert x.grad.tolist() == [pytest.approx([-20.0, -math.exp(0.5)])]
+
+
 def test_dppo_kl_is_finite_where_a_token_is_certain():
     x, advantages = torch.tensor([[-1.0, 5.0]], requires_grad=True), torch.tensor([[-1.0, 1.0]])
     old = torch.tensor([[0.0, -5.0]])  # certain before; certain after
@@ -157,6 +167,12 @@ X = torch.zeros(1, 2)
         (
             lambda: losses.divergence_masked_loss(X, X, X, divergence="tv", threshold=0.0),
             "threshold must be finite and above 0",
+        ),
+        (
+            lambda: losses.divergence_masked_loss(
+                X, X, X, divergence="tv", threshold=0.1, ratio_max=1.0
+            ),
+            "ratio_max must be above 1, got 1.0",
         ),
         (lambda: losses.policy_gradient_loss(X, X[:, :1]), "advantages must have the shape of"),
     ],

@@ -159,12 +159,15 @@ def packed(
     }
     mask = torch.zeros(shape, dtype=torch.bool)
     segment_ids, group_ids = torch.full(shape, -1), torch.full(shape, 99)
+    place = dict.fromkeys(rows, 0)  # packers count the segments of each row anew
     for sequence, (row, start) in enumerate(starts):
         at = (row, slice(start, start + lengths[sequence]))
+        segment = segments[place[row]]
+        place[row] += 1
         for name, values in fields.items():
             values[at] = getattr(batch, name)[sequence, : lengths[sequence]]
         mask[at] = True
-        segment_ids[at], group_ids[at] = segments[sequence], batch.group_ids[sequence]
+        segment_ids[at], group_ids[at] = segment, batch.group_ids[sequence]
     return Batch(**fields, mask=mask, group_ids=group_ids, segment_ids=segment_ids), starts
 
 
@@ -291,6 +294,35 @@ def test_no_public_function_waits_for_the_device(name):
             function(argument)
 
 
+@pytest.mark.gpu
+@pytest.mark.no_shape_hook
+@pytest.mark.parametrize("name", sorted(CASES))
+def test_no_public_function_synchronises_a_gpu(name):
+    for function, argument in CASES[name]:
+        function(argument)  # the first call may load a module
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            function(argument)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
+@pytest.mark.gpu
+@pytest.mark.no_shape_hook
+@variants
+@means
+def test_no_loss_and_no_backward_synchronises_a_gpu(variant, mean):
+    batch = random_batch(0, [3, 0, 5, 2], [1, 1, 2, 2])
+    pack, _ = packed(batch, [0, 0, 1, 1], [0, 1, 0, 1])
+    for b in (batch, pack):
+        loss_and_gradient(variant, mean, b)
+        torch.cuda.set_sync_debug_mode("error")
+        try:
+            loss_and_gradient(variant, mean, b)
+        finally:
+            torch.cuda.set_sync_debug_mode("default")
+
+
 # --- rule 6: wrong use is loud --------------------------------------------------------------------
 
 
@@ -305,8 +337,14 @@ def test_bounds_are_absolute_and_a_missing_input_raises():
         losses.kl_penalty(x, gradient="importance")
     with pytest.raises(ValueError, match="nothing else takes it"):
         losses.kl_penalty(x, gradient="score", policy_log_ratio=x)
-    with pytest.raises(ValueError, match="packed rows need the group of each token"):
-        step_totals(x > 0, torch.zeros(1).long(), segment_ids=torch.zeros(1, 2).long())
+    ids = torch.zeros(1, 2).long()
+    for groups, segments in [(ids[0, :1], ids), (ids, None)]:
+        with pytest.raises(ValueError, match="packed rows need segment_ids and the group of each"):
+            step_totals(x > 0, groups, segment_ids=segments)
+    total = step_totals(x > 0, ids, segment_ids=ids)
+    for mean in (losses.sequence_sum_mean, lambda *a, **k: losses.constant_mean(*a, 5, **k)):
+        with pytest.raises(ValueError, match="give it or segment_ids, not both"):
+            mean(x, x > 0, segment_ids=ids, total=total)
 
 
 @pytest.mark.no_shape_hook
@@ -357,6 +395,19 @@ def test_the_gradient_is_that_of_the_value(variant, mean):
         assert torch.autograd.gradcheck(
             lambda x, b=b: MEANS[mean](PER_TOKEN[variant](b._replace(new=x)), b, None), new
         )
+
+
+@variants
+def test_the_dtype_is_that_of_the_policys_log_probs_whatever_the_others_have(variant):
+    batch = random_batch(4, [2, 3], [0, 0])
+    assert PER_TOKEN[variant](batch._replace(new=batch.new.float())).dtype in {
+        torch.float32,
+        # Weights and terms that are made of other tensors alone keep the dtype of those.
+        *([torch.float64] if variant in MIXED else []),
+    }
+
+
+MIXED = {"decoupled", "icepop", "rejected", "entropy_bonus"}
 
 
 @variants

@@ -49,6 +49,12 @@ def test_a_ratio_on_its_bound_is_accepted(bound):
     assert rejection_weights(x, **options).item() == 1.0
 
 
+@pytest.mark.parametrize("ratio", [0.9899, 1.0101])
+def test_a_ratio_just_beyond_its_bound_is_rejected(ratio):
+    x = torch.tensor([[ratio]]).log()
+    assert rejection_weights(x, ratio_min=0.99, ratio_max=1.01).item() == 0.0
+
+
 def test_a_long_faithful_row_is_accepted_where_the_product_of_ratios_would_reject_it():
     # 2,000 tokens of ratio 1.001 each: geometric mean 1.001, product 7.4.
     new = torch.full((1, 2000), -1.0, dtype=torch.float64)

@@ -42,6 +42,23 @@ def test_the_range_is_of_valid_tokens():
     assert [x.item() for x in tensors(got)] == pytest.approx([0.5, 2.0])
 
 
+def test_the_range_does_not_see_what_lies_off_the_mask():
+    mask = torch.tensor([[False, True]])
+    for ratio in (3.0, 0.3):
+        got = metrics.ratio_range(torch.tensor([[0.0, math.log(ratio)]]), mask)
+        assert [x.item() for x in tensors(got)] == pytest.approx([ratio, ratio])
+
+
+def test_the_raw_weight_is_not_truncated():
+    x, mask = torch.tensor([[math.log(100.0)]]), torch.tensor([[True]])
+    assert metrics.importance_weights(x, x, mask).raw.value().item() == pytest.approx(100)
+
+
+def test_rows_of_no_width_are_counted():
+    empty = metrics.informative_token_fraction(torch.tensor([True]), torch.zeros(1, 0) > 0)
+    assert empty.denominator == 0
+
+
 def test_a_ratio_on_its_bound_is_not_counted_as_clipped():
     bound = torch.tensor([[0.8, 1.28]], dtype=torch.float64)
     signs, mask = torch.tensor([[-1.0, 1.0]], dtype=torch.float64), torch.tensor([[True, True]])

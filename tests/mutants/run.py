@@ -30,8 +30,8 @@ MUTANTS = [
         1,
         "the mask multiplies where it should select",
         "losses/_ratio.py",
-        "torch.where(mask, widen(log_probs) - widen(old_log_probs).detach(), 0.0)",
-        "(widen(log_probs) - widen(old_log_probs).detach()) * mask",
+        "torch.where(mask, log_probs - old_log_probs.detach().to(log_probs.dtype), 0.0)",
+        "(log_probs - old_log_probs.detach().to(log_probs.dtype)) * mask",
         [RULES, "-k", "padding_is_inert_bit_for_bit and clipped"],
     ),
     Mutant(
@@ -110,8 +110,8 @@ MUTANTS = [
         7,
         "bfloat16 logits are divided before they are widened",
         "losses/_log_probs.py",
-        "block = widen(logits[at]) / _per_token(temperature, at)",
-        "block = widen(logits[at] / _per_token(temperature, at))",
+        "block = logits[at].to(dtype, copy=True).div_(_per_token(temperature, at))",
+        "block = (logits[at] / _per_token(temperature, at)).to(dtype)",
         ["tests/losses/test_log_probs.py", "-k", "widened_before"],
     ),
     Mutant(
@@ -134,7 +134,7 @@ MUTANTS = [
         8,
         "rounding passes for a signal",
         "advantages/_advantages.py",
-        "informative = mask & (group_range(rewards, slots, mask) > tolerance)",
+        "informative = differs(rewards, slots, mask, tolerance)",
         "informative = mask",
         [ADVANTAGES, "-k", "constant_group"],
     ),
@@ -150,9 +150,8 @@ MUTANTS = [
         9,
         "a graph break",
         "losses/_policy.py",
-        "    return widen(log_ratio).exp(), widen(advantages).detach()",
-        "    torch._dynamo.graph_break()\n"
-        "    return widen(log_ratio).exp(), widen(advantages).detach()",
+        "    ratio = widen(log_ratio).exp()\n",
+        "    torch._dynamo.graph_break()\n    ratio = widen(log_ratio).exp()\n",
         ["tests/losses/test_compiled.py", "-k", "without_a_graph_break and clipped_loss"],
     ),
 ]

@@ -119,6 +119,69 @@ def test_a_batch_that_teaches_nothing_moves_nothing(monkeypatch):
     assert (row.kept_groups, row.clip_fraction, row.ratio_error) == (0, None, None)
 
 
+def spy(monkeypatch, name):
+    """Calls of a function that `_train` imported, as (arguments, options, result)."""
+    calls, function = [], getattr(_train, name)
+
+    def recorded(*args, **kwargs):
+        calls.append((args, kwargs, function(*args, **kwargs)))
+        return calls[-1][2]
+
+    monkeypatch.setattr(_train, name, recorded)
+    return calls
+
+
+@pytest.mark.usefixtures("few_held_out")
+def test_the_numbers_of_the_recipe_reach_the_library(monkeypatch):
+    names = ("clipped_loss", "group_advantages", "clip_grad_norm_", "accuracy", "generate")
+    calls = {name: spy(monkeypatch, name) for name in names}
+    _, row = _train.train("cpu", steps=1, **OPTIONS | {"epsilon_high": 0.5})
+    assert calls["clipped_loss"][0][1] == {"epsilon_low": 0.2, "epsilon_high": 0.5}
+    assert calls["group_advantages"][0][1] == {"scale": "batch_std"}
+    assert calls["clip_grad_norm_"][0][0][1] == 1.0
+    held_out = _train.splits()[1]
+    assert [args[1] for args, _, _ in calls["accuracy"]] == [held_out, held_out]
+    rollout = next(result for *_, result in calls["generate"] if len(result.tokens) == 256)
+    lengths, entropy = rollout.mask.sum(1), rollout.entropy[rollout.mask]
+    assert row.mean_length == pytest.approx(lengths.float().mean().item())
+    assert row.entropy == pytest.approx(entropy.mean().item(), rel=1e-5)
+
+
+def test_samples_are_drawn_from_the_whole_distribution_at_temperature_1(monkeypatch):
+    policy, configs = load_policy(), []
+    original = policy.generate
+    monkeypatch.setattr(
+        policy, "generate", lambda *a, **k: configs.append(a[1]) or original(*a, **k)
+    )
+    generate(policy, encode_prompts(splits()[0][:2]))
+    (config,) = configs
+    assert config.do_sample
+    assert (config.temperature, config.top_k, config.top_p) == (1.0, 0, 1.0)
+
+
+def test_the_rate_is_full_for_twenty_steps_and_half_at_eighty():
+    rates = [_train.learning_rate(step) for step in (1, 20, 80)]
+    assert rates == pytest.approx([3e-4, 3e-4, 1.5e-4])
+
+
+def test_a_clip_fraction_is_of_the_tokens_of_the_minibatch():
+    class Policy(torch.nn.Linear):  # whatever it is asked, the same logits
+        def __call__(self, tokens, use_cache):
+            logits = self.weight.expand(*tokens.shape, 20)
+            return type("Output", (), {"logits": logits})
+
+    policy = Policy(20, 1, bias=False)
+    optimizer = torch.optim.SGD(policy.parameters(), lr=0.0)
+    tokens, mask = torch.ones(2, 4, dtype=torch.long), torch.ones(2, 4, dtype=torch.bool)
+    log_probs = policy.weight.log_softmax(1)[0, 1].detach().expand(2, 4).clone()
+    log_probs[0, 0] -= 1.0  # a ratio of e where the advantage is positive: clipped
+    log_probs[1, 1] += 1.0  # of 1 / e where it is negative: clipped
+    rollout = _train.Rollout(tokens, tokens, log_probs, log_probs, mask)
+    rewards, ids = torch.tensor([1.0, 0.0]), torch.tensor([0, 0])
+    done = _train.update(policy, optimizer, rollout, rewards, ids, epsilon_high=0.28)
+    assert done.clipped.value().item() == 2 / 8
+
+
 def test_minibatches_share_out_whole_informative_groups():
     ids = torch.tensor([7, 3, 7, 5, 3, 5, 9, 9])
     informative = ids != 5

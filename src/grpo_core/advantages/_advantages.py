@@ -10,8 +10,9 @@ from torch import Tensor
 from grpo_core._tensors import check_choice, check_ndim
 from grpo_core.advantages._groups import (
     check_groups,
+    check_numbers,
     detached,
-    group_range,
+    differs,
     group_sum,
     over_batch_std,
 )
@@ -44,7 +45,8 @@ def group_advantages(
     always of values centred on the mean. No gradient.
 
     Args:
-        rewards: Of each sequence.
+        rewards: Of each sequence. One that is not finite gives its whole group 0: take what could
+            not be graded out of the mask, and the others keep theirs.
         group_ids: Equal for samples of one prompt, in any order and number.
         mask: Rows outside it get 0 and enter no statistic, whatever their reward holds; None: all.
         baseline: "leave_one_out" leaves each row out of its own baseline: |g| / (|g| - 1) times
@@ -75,11 +77,11 @@ def group_advantages(
     """
     check_choice(baseline, ("mean", "leave_one_out"), "baseline")
     check_choice(scale, ("none", "group_std", "batch_std"), "scale")
-    _check_numbers(correction, eps, tolerance)
+    check_numbers(correction, eps, tolerance)
     slots, mask = check_groups(rewards, group_ids, mask)
     rewards = torch.where(mask, detached(rewards), 0.0)
     count = group_sum(mask.long(), slots)
-    informative = mask & (group_range(rewards, slots, mask) > tolerance)
+    informative = differs(rewards, slots, mask, tolerance)
     centred = rewards - group_sum(rewards, slots) / count.clamp(min=1)
     centred = torch.where(informative, centred, 0.0)
     advantages = centred
@@ -110,7 +112,8 @@ def maxrl_advantages(
     mean over the group. The rarer the success, the more it counts. No gradient.
 
     Args:
-        rewards: Of each sequence, 1 for a success and 0 for a failure.
+        rewards: Of each sequence, 1 for a success and 0 for a failure. A group without a success,
+            or with a reward that is not finite, gets 0.
         group_ids: Equal for samples of one prompt, in any order and number.
         mask: Rows outside it get 0 and enter no statistic; None: all.
 
@@ -130,7 +133,7 @@ def maxrl_advantages(
     slots, mask = check_groups(rewards, group_ids, mask)
     rewards = torch.where(mask, detached(rewards), 0.0)
     mean = group_sum(rewards, slots) / group_sum(mask.long(), slots).clamp(min=1)
-    return torch.where(mask & (mean > 0), (rewards - mean) / mean, 0.0)
+    return torch.where(mask & (mean > 0) & (mean < torch.inf), (rewards - mean) / mean, 0.0)
 
 
 def gdpo_advantages(
@@ -182,7 +185,7 @@ def gdpo_advantages(
     weights = [1.0] * columns if weights is None else weights
     if len(weights) != columns or columns == 0:
         raise ValueError(f"need a weight for each of {columns} rewards, got {len(weights)}")
-    _check_numbers(correction, eps, tolerance)
+    check_numbers(correction, eps, tolerance)
     total = rewards.new_zeros(())
     for column, weight in enumerate(weights):
         total = total + weight * group_advantages(
@@ -196,10 +199,3 @@ def gdpo_advantages(
         )
     _, mask = check_groups(rewards[:, 0], group_ids, mask)
     return over_batch_std(total, mask, correction, eps)
-
-
-def _check_numbers(correction: int, eps: float, tolerance: float) -> None:
-    if correction not in (0, 1):
-        raise ValueError(f"correction must be 0 or 1, got {correction}")
-    if not (eps >= 0 and tolerance >= 0):
-        raise ValueError(f"eps and tolerance must be at least 0, got {eps}, {tolerance}")

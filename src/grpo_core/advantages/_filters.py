@@ -15,7 +15,7 @@ from grpo_core._tensors import (
     sequence_slots,
     widen,
 )
-from grpo_core.advantages._groups import check_groups, detached, group_range
+from grpo_core.advantages._groups import check_groups, detached, differs
 
 
 def informative_groups(
@@ -34,7 +34,7 @@ def informative_groups(
     `informative_groups(correct, group_ids)`, with 1 and 0 as `correct`. No gradient.
 
     Args:
-        rewards: Of each sequence.
+        rewards: Of each sequence. A group with one that is not finite is not informative.
         group_ids: Equal for samples of one prompt, in any order and number.
         tolerance: The largest difference that still counts as equal, in units of reward, >= 0.
         mask: Rows outside it are False and enter no group; None: all.
@@ -55,7 +55,7 @@ def informative_groups(
     if not tolerance >= 0:
         raise ValueError(f"tolerance must be at least 0, got {tolerance}")
     slots, mask = check_groups(rewards, group_ids, mask)
-    return mask & (group_range(detached(rewards), slots, mask) > tolerance)
+    return differs(detached(rewards), slots, mask, tolerance)
 
 
 def overlong_mask(
@@ -72,7 +72,8 @@ def overlong_mask(
 
     Args:
         tokens: Sampled ids.
-        mask: True where a token counts.
+        mask: True where a token counts, the token that ends a completion included: where that is
+            off the mask, every sequence looks cut off.
         end_ids: Ids that end a completion (end of sequence, end of turn), at least one.
         segment_ids: For packed rows: equal for the tokens of one sequence of a row.
 

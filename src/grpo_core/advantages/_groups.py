@@ -27,6 +27,14 @@ def check_groups(rewards: Tensor, group_ids: Tensor, mask: Tensor | None) -> tup
     return dense_ids(group_ids), mask
 
 
+def check_numbers(correction: int, eps: float, tolerance: float) -> None:
+    """Raise `ValueError` unless the numbers of an advantage are in range."""
+    if correction not in (0, 1):
+        raise ValueError(f"correction must be 0 or 1, got {correction}")
+    if not (eps >= 0 and tolerance >= 0):
+        raise ValueError(f"eps and tolerance must be at least 0, got {eps}, {tolerance}")
+
+
 def group_sum(
     values: Float[Tensor, " batch"] | Int[Tensor, " batch"], slots: Int[Tensor, " batch"]
 ) -> Float[Tensor, " batch"] | Int[Tensor, " batch"]:
@@ -44,6 +52,17 @@ def group_range(
         for x in (rewards, -rewards)
     )
     return (high + low)[slots]
+
+
+def differs(
+    rewards: Float[Tensor, " batch"],
+    slots: Int[Tensor, " batch"],
+    mask: Bool[Tensor, " batch"],
+    tolerance: float,
+) -> Bool[Tensor, " batch"]:
+    """True for the rows in the mask whose group teaches: finite rewards that are not all equal."""
+    spread = group_range(rewards, slots, mask)
+    return mask & (spread > tolerance) & (spread < torch.inf)
 
 
 def over_batch_std(

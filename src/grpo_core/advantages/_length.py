@@ -56,5 +56,6 @@ def soft_length_penalty(
         raise ValueError(f"penalty must be at least 0, got {penalty}")
     # float64 until the end, to equal the function without torch at every length; MPS has none.
     dtype = torch.float32 if lengths.device.type == "mps" else torch.float64
-    over = (lengths - (max_length - buffer)).to(dtype) / buffer
+    # Widened first: int16 and uint8 would wrap around.
+    over = (lengths.to(dtype) - (max_length - buffer)) / buffer
     return (0.0 - penalty * over.clamp(0, 1)).to(torch.get_default_dtype())

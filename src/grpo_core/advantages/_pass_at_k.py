@@ -7,7 +7,14 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grpo_core._tensors import check_choice
-from grpo_core.advantages._groups import check_groups, detached, group_sum, over_batch_std
+from grpo_core.advantages._groups import (
+    check_groups,
+    check_numbers,
+    detached,
+    differs,
+    group_sum,
+    over_batch_std,
+)
 
 
 def pass_at_k_advantages(
@@ -19,6 +26,7 @@ def pass_at_k_advantages(
     scale: Literal["none", "subset_std", "batch_std"] = "subset_std",
     correction: int = 0,
     eps: float = 1e-6,
+    tolerance: float = 1e-6,
 ) -> Float[Tensor, " batch"]:
     r"""Advantage of each sequence for the largest reward among k samples of its group.
 
@@ -33,18 +41,20 @@ def pass_at_k_advantages(
     its analytical advantages): $\operatorname{E}[M] = 1 - \binom{n_-}{k} / \binom{n}{k}$, and
     $\operatorname{E}[M \mid i]$ is 1 for a success and
     $1 - \binom{n_- - 1}{k - 1} / \binom{n - 1}{k - 1}$ for a failure. For other rewards it is the
-    same statement about the best of k, exact by order statistics; with `scale="none"`, the centred
-    form of PKPO (arXiv:2505.15201). `k=1` gives `group_advantages`. No gradient.
+    same statement about the best of k, exact by order statistics. `k=1` gives `group_advantages`.
+    A group of k rows has one subset and teaches nothing; PKPO (arXiv:2505.15201) has estimators
+    for that. No gradient.
 
     Args:
         rewards: Of each sequence.
         group_ids: Equal for samples of one prompt, in any order and number.
-        k: Samples of which the best counts, at least 1. A group of fewer than k gets 0.
+        k: Samples of which the best counts, at least 1. A group of k or fewer gets 0.
         mask: Rows outside it get 0 and enter no statistic; None: all.
         scale: "subset_std" divides by the standard deviation of $M(S)$ over all subsets, as
             Pass@k Training does; "batch_std" normalises over the batch as Magistral does.
         correction: For "batch_std": 0 for the population's standard deviation, 1 for Bessel's.
         eps: Added to the standard deviation, in units of reward, at least 0.
+        tolerance: A group whose rewards differ by no more, or are not all finite, gets 0.
 
     Returns:
         float32, or float64 if `rewards` are. Computed in float64.
@@ -65,9 +75,9 @@ def pass_at_k_advantages(
     check_choice(scale, ("none", "subset_std", "batch_std"), "scale")
     if k < 1:
         raise ValueError(f"k must be at least 1, got {k}")
-    if correction not in (0, 1) or not eps >= 0:
-        raise ValueError(f"need correction 0 or 1 and eps >= 0, got {correction}, {eps}")
+    check_numbers(correction, eps, tolerance)
     slots, mask = check_groups(rewards, group_ids, mask)
+    teaches = differs(detached(rewards), slots, mask, tolerance)
     dtype = detached(rewards).dtype
     # Rows off the mask rank below all others, and are not counted.
     rewards = torch.where(mask, detached(rewards).double(), -torch.inf)
@@ -83,7 +93,7 @@ def pass_at_k_advantages(
         0, order, torch.arange(len(order), device=order.device) - starts
     )
     rank = position - (members - count)  # from 0, among the rows in the mask
-    valid = mask & (count >= k)
+    valid = teaches & (count >= k)
     rewards = torch.where(valid, rewards, 0.0)
 
     # C(rank, k-1) / C(n-1, k-1): how many subsets with i have i as their largest.

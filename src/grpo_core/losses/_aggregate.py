@@ -12,7 +12,6 @@ from grpo_core._tensors import (
     check_float,
     check_integer,
     check_ndim,
-    check_positive,
     check_same_shape,
     count_sequences,
     dense_ids,
@@ -66,7 +65,7 @@ def step_totals(
 
     Raises:
         TypeError: If `mask` is not bool or the ids are not integers.
-        ValueError: If the shapes differ, or packed rows (`segment_ids`) have one group each.
+        ValueError: If the shapes differ, or only one of the two says that rows are packed.
 
     Example:
         >>> import torch
@@ -79,23 +78,14 @@ def step_totals(
     check_ndim(2, mask=mask)
     check_bool(mask=mask)
     check_integer(group_ids=group_ids)
-    if segment_ids is not None and group_ids.ndim == 1:
+    if (segment_ids is None) != (group_ids.ndim == 1):
         raise ValueError(
-            "packed rows need the group of each token: group_ids of the shape of segment_ids, "
-            f"{tuple(segment_ids.shape)}, got {tuple(group_ids.shape)}"
+            "packed rows need segment_ids and the group of each token, others neither: got "
+            f"segment_ids {None if segment_ids is None else tuple(segment_ids.shape)} and "
+            f"group_ids {tuple(group_ids.shape)}"
         )
-    tokens = mask.long()
-    if group_ids.ndim == 1:
-        tokens = tokens.sum(1)
-    check_same_shape(mask=tokens, group_ids=group_ids)
-    slots = dense_ids(group_ids.flatten())
-    per_group = sum_by_slot(tokens.flatten(), slots)
-    return StepTotals(
-        tokens=mask.sum(),
-        sequences=count_sequences(mask, segment_ids),
-        groups=(per_group > 0).sum(),
-        group_tokens=per_group[slots].view_as(group_ids),
-    )
+    groups, group_tokens = _count_groups(mask, group_ids)
+    return StepTotals(mask.sum(), count_sequences(mask, segment_ids), groups, group_tokens)
 
 
 def token_mean(
@@ -205,7 +195,7 @@ def sequence_sum_mean(
     Args:
         values: Of each token; what lies off the mask is not read.
         mask: True where a token counts.
-        segment_ids: For packed rows without `total`, which needs them to count the sequences.
+        segment_ids: For packed rows without `total`, to count the sequences.
         total: Of the whole step, from `step_totals`; None says that this call holds it all.
 
     Returns:
@@ -213,7 +203,7 @@ def sequence_sum_mean(
 
     Raises:
         TypeError: If `mask` is not bool.
-        ValueError: If the shapes differ.
+        ValueError: If the shapes differ, or `segment_ids` come with `total`.
 
     Example:
         >>> import torch
@@ -222,6 +212,8 @@ def sequence_sum_mean(
         >>> sequence_sum_mean(values, torch.tensor([[True, False, False], [True, True, True]]))
         tensor(5.)
     """
+    if total is not None and segment_ids is not None:
+        raise ValueError("total has counted the sequences: give it or segment_ids, not both")
     values = _masked(values, mask)
     sequences = count_sequences(mask, segment_ids) if total is None else total.sequences
     return values.sum() / sequences.clamp(min=1)
@@ -271,11 +263,14 @@ def group_token_mean(
     """
     values = _masked(values, mask)
     check_integer(group_ids=group_ids)
-    total = step_totals(mask, group_ids) if total is None else total
-    check_same_shape(group_ids=group_ids, **{"total.group_tokens": total.group_tokens})
-    per_token = total.group_tokens if group_ids.ndim == 2 else total.group_tokens[:, None]
-    check_same_shape(values=values, group_ids=per_token.expand_as(values))
-    return (values / per_token.clamp(min=1)).sum() / total.groups.clamp(min=1)
+    if total is None:
+        groups, group_tokens = _count_groups(mask, group_ids)
+    else:
+        groups, group_tokens = total.groups, total.group_tokens
+        check_same_shape(group_ids=group_ids, **{"total.group_tokens": group_tokens})
+    per_token = group_tokens if group_ids.ndim == 2 else group_tokens[:, None].expand_as(values)
+    check_same_shape(values=values, group_ids=per_token)
+    return (values / per_token.clamp(min=1)).sum() / groups.clamp(min=1)
 
 
 def constant_mean(
@@ -300,7 +295,7 @@ def constant_mean(
         mask: True where a token counts.
         max_length: In tokens, at least 1: the longest completion that sampling allows, not the
             width of this batch.
-        segment_ids: For packed rows without `total`, which needs them to count the sequences.
+        segment_ids: For packed rows without `total`, to count the sequences.
         total: Of the whole step, from `step_totals`; None says that this call holds it all.
 
     Returns:
@@ -308,7 +303,8 @@ def constant_mean(
 
     Raises:
         TypeError: If `mask` is not bool.
-        ValueError: If the shapes differ or `max_length` is not above 0.
+        ValueError: If the shapes differ, `max_length` is below 1, or `segment_ids` come with
+            `total`.
 
     Example:
         >>> import torch
@@ -317,7 +313,8 @@ def constant_mean(
         >>> constant_mean(values, torch.tensor([[True, False, False], [True, True, True]]), 10)
         tensor(0.5000)
     """
-    check_positive(max_length=max_length)
+    if not max_length >= 1:
+        raise ValueError(f"max_length must be at least 1, got {max_length}")
     return sequence_sum_mean(values, mask, segment_ids=segment_ids, total=total) / max_length
 
 
@@ -326,7 +323,7 @@ def token_weights(
     mask: Bool[Tensor, "batch seq"],
     *args: Tensor | int,
     total: StepTotals | None = None,
-    segment_ids: Int[Tensor, "batch seq"] | None = None,
+    **options: Tensor | int,
 ) -> Float[Tensor, "batch seq"]:
     r"""Weight of each token in a mean: $w$ with $\operatorname{mean}(v) = \sum w_{i,t} v_{i,t}$.
 
@@ -338,7 +335,7 @@ def token_weights(
         mask: True where a token counts.
         *args: What `mean` takes after the mask: `group_ids` or `max_length`.
         total: Passed on to `mean`.
-        segment_ids: Passed on to `mean` if given.
+        **options: Passed on to `mean`: `segment_ids`, or `max_length=` by name.
 
     Returns:
         In torch's default dtype, 0 off the mask.
@@ -353,13 +350,21 @@ def token_weights(
         tensor([[0.5000, 0.0000],
                 [0.2500, 0.2500]])
     """
-    options = {} if segment_ids is None else {"segment_ids": segment_ids}
 
     def weighted(values: Tensor) -> Tensor:
         return mean(values, mask, *args, total=total, **options)
 
     ones = torch.ones(mask.shape, device=mask.device)
     return torch.func.grad(weighted)(ones)
+
+
+def _count_groups(mask: Tensor, group_ids: Tensor) -> tuple[Tensor, Tensor]:
+    """How many groups have a valid token, and the valid tokens of each row's or token's group."""
+    tokens = mask.long().sum(1) if group_ids.ndim == 1 else mask.long()
+    check_same_shape(mask=tokens, group_ids=group_ids)
+    slots = dense_ids(group_ids.flatten())
+    per_group = sum_by_slot(tokens.flatten(), slots)
+    return (per_group > 0).sum(), per_group[slots].view_as(group_ids)
 
 
 def _masked(values: Tensor, mask: Tensor) -> Tensor:

@@ -4,7 +4,14 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from grpo_core._tensors import check_bool, check_integer, check_ndim, check_same_shape, dense_ids
+from grpo_core._tensors import (
+    check_bool,
+    check_float,
+    check_integer,
+    check_ndim,
+    check_same_shape,
+    dense_ids,
+)
 
 
 def check_batch(
@@ -13,6 +20,7 @@ def check_batch(
     mask: Bool[Tensor, "batch seq"],
     *,
     advantages: Float[Tensor, "batch seq"] | None = None,
+    rewards: Float[Tensor, " batch"] | None = None,
     group_ids: Int[Tensor, " batch"] | None = None,
     ref_log_probs: Float[Tensor, "batch seq"] | None = None,
     first_step: bool = False,
@@ -30,6 +38,7 @@ def check_batch(
         old_log_probs: Under the policy that sampled, in nats.
         mask: True where a token counts.
         advantages: Of each token.
+        rewards: Of each sequence; those of rows with a valid token must be finite.
         group_ids: Equal for samples of one prompt.
         ref_log_probs: Under the frozen reference, in nats.
         first_step: The policy has not moved since it sampled, so that every ratio must be 1: a
@@ -56,15 +65,20 @@ def check_batch(
     given = {"log_probs": log_probs, "old_log_probs": old_log_probs, "ref_log_probs": ref_log_probs}
     for name, values in given.items():
         if values is not None:
+            check_float(**{name: values})
             check_same_shape(mask=mask, **{name: values})
             good = torch.isfinite(values) & (values <= 1e-4)
             _raise_at(good | ~mask, values, f"{name} must be finite and at most 0")
     if advantages is not None:
         check_same_shape(mask=mask, advantages=advantages)
         _raise_at(torch.isfinite(advantages) | ~mask, advantages, "advantages must be finite")
+    rows = mask.any(1)
+    if rewards is not None:
+        check_same_shape(**{"mask.any(1)": rows, "rewards": rewards})
+        _raise_at(torch.isfinite(rewards) | ~rows, rewards, "rewards must be finite")
     if group_ids is not None:
         check_integer(group_ids=group_ids)
-        check_same_shape(**{"mask[:, 0]": mask[:, 0], "group_ids": group_ids})
+        check_same_shape(**{"mask.any(1)": rows, "group_ids": group_ids})
         sizes = torch.bincount(dense_ids(group_ids))
         if (sizes == 1).any():
             alone = group_ids[(sizes == 1)[dense_ids(group_ids)]][0].item()

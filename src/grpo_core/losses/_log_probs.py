@@ -17,7 +17,7 @@ from grpo_core._tensors import (
     widen,
 )
 
-# Elements of logits that are widened at a time: 64 MiB in float32.
+# Elements of temporaries that exist at a time: 64 MiB in float32.
 _BLOCK = 1 << 24
 
 
@@ -43,9 +43,9 @@ def token_log_probs(
     $$
 
     `logits[:, t]` predicts `tokens[:, t]`: nothing is shifted here. Logits are widened to float32
-    before the temperature divides them, a block of rows at a time, so that beside the logits and
-    their gradient no copy of them ever exists. Gradients reach `logits` alone; a row whose
-    log-prob gets no gradient gives none, whatever it holds.
+    before the temperature divides them, a block of rows at a time: beside the logits and their
+    gradient, 64 MiB exist (more only where a single row of the vocabulary is larger). Gradients
+    reach `logits` alone; a row whose log-prob gets no gradient gives none, whatever it holds.
 
     Args:
         logits: Of any floating dtype and any strides; a slice is not copied.
@@ -153,7 +153,11 @@ def _statistics(
 
 
 class _TokenStatistics(torch.autograd.Function):
-    """Saves the logits, which the caller holds anyway, and a few numbers a row."""
+    """Saves the logits, which the caller holds anyway, and a few numbers a row.
+
+    Eager, every operation on a block is in place, so that `_BLOCK` bounds all that exists at once.
+    A compiler fuses the pass over the logits and stores no block at all: there, the whole is one.
+    """
 
     @staticmethod
     def forward(
@@ -167,16 +171,11 @@ class _TokenStatistics(torch.autograd.Function):
     ) -> tuple[Tensor, Tensor]:
         dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
         log_norm = torch.empty(tokens.shape, dtype=dtype, device=logits.device)
-        log_probs, entropy = torch.empty_like(log_norm), torch.zeros_like(log_norm)
-        for at in _blocks(logits):
-            block = _scaled(logits, temperature, support, at)
-            target = block.gather(-1, tokens[at][..., None])[..., 0]
-            log_norm[at] = block.logsumexp(-1)
-            log_probs[at] = target - log_norm[at]
-            if with_entropy:
-                # entr(p) is -p log p, and 0 at p = 0, where the product would be NaN.
-                block = block.sub_(log_norm[at][..., None]).exp_()
-                entropy[at] = torch.special.entr(block).sum(-1)
+        log_probs, entropy = torch.empty_like(log_norm), torch.empty_like(log_norm)
+        for at in _blocks(logits, 1):
+            log_norm[at], log_probs[at], entropy[at] = _rows_of(
+                _scaled(logits, temperature, support, at), tokens[at][..., None], with_entropy
+            )
         if mask is not None:
             log_probs, entropy = (torch.where(mask, x, 0.0) for x in (log_probs, entropy))
         per_token = temperature if isinstance(temperature, Tensor) else None
@@ -197,38 +196,67 @@ class _TokenStatistics(torch.autograd.Function):
         if mask is not None:
             live = live & mask
         grad = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
-        for at in _blocks(logits):
-            g, h = log_probs_grad[at][..., None], entropy_grad[at][..., None]
-            index = tokens[at][..., None]
+        for at in _blocks(logits, 2):
+            g, h, index = (x[at][..., None] for x in (log_probs_grad, entropy_grad, tokens))
+            # h (-p log p - p H) - g p, and g at the token.
             p = _scaled(logits, temperature, support, at).sub_(log_norm[at][..., None]).exp_()
-            block = torch.special.entr(p).mul_(h).sub_(p.mul_(g + h * entropy[at][..., None]))
+            block = _entr(p).mul_(h).addcmul_(p, g + h * entropy[at][..., None], value=-1)
             here = g if support is None else torch.where(support[at].gather(-1, index), g, 0.0)
-            block.scatter_add_(-1, index, here)
-            block = block.div_(_per_token(temperature, at))
+            block = _add_at(block, index, here).div_(_per_token(temperature, at))
             grad[at] = block.masked_fill_(~live[at][..., None], 0.0)
+            del p, block  # before the next ones are made
         return grad, None, None, None, None, None
 
 
-def _blocks(logits: Tensor) -> Iterator[tuple[slice, slice]]:
-    """Pieces of [batch, seq] of about `_BLOCK` logits: whole rows, or parts of one row."""
+def _blocks(logits: Tensor, buffers: int) -> Iterator[tuple[slice, slice]]:
+    """Pieces of [batch, seq] whose `buffers` copies are about `_BLOCK`: rows, or parts of one."""
     batch, seq, vocab = logits.shape
     if torch.compiler.is_compiling():
-        # A compiler fuses the pass and stores no block; a loop would fix the sizes.
         yield slice(None), slice(None)
         return
-    rows = max(1, _BLOCK // max(1, seq * vocab))
-    columns = max(1, _BLOCK // max(1, vocab)) if rows == 1 else max(1, seq)
+    size = _BLOCK // buffers
+    rows = max(1, size // max(1, seq * vocab))
+    columns = max(1, size // max(1, vocab)) if rows == 1 else max(1, seq)
     for row in range(0, batch, rows):
         for column in range(0, seq, columns):
             yield slice(row, row + rows), slice(column, column + columns)
+
+
+def _rows_of(
+    block: Tensor, index: Tensor, with_entropy: bool
+) -> tuple[Tensor, Tensor, Tensor | float]:
+    """Log of the normaliser, log-prob and entropy of each row of a block, which is overwritten."""
+    target = block.gather(-1, index)[..., 0]
+    top = block.amax(-1)
+    exp = block.sub_(top[..., None]).exp_()
+    norm = exp.sum(-1)
+    log_norm = top + norm.log()
+    entropy = _entr(exp.div_(norm[..., None]), exp).sum(-1) if with_entropy else 0.0
+    return log_norm, target - log_norm, entropy
 
 
 def _scaled(
     logits: Tensor, temperature: float | Tensor, support: Tensor | None, at: tuple[slice, slice]
 ) -> Tensor:
     """A new tensor, free to be overwritten."""
-    block = widen(logits[at]) / _per_token(temperature, at)
+    dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
+    block = logits[at].to(dtype, copy=True).div_(_per_token(temperature, at))
     return block if support is None else block.masked_fill_(~support[at], float("-inf"))
+
+
+def _entr(p: Tensor, out: Tensor | None = None) -> Tensor:
+    """-p log p, and 0 at p = 0, where the product would be NaN; into `out`, which may be `p`."""
+    if torch.compiler.is_compiling():
+        return torch.where(p > 0, -p * p.log(), 0.0)
+    return torch.special.entr(p, out=out)
+
+
+def _add_at(block: Tensor, index: Tensor, values: Tensor) -> Tensor:
+    """`block` with `values` added at `index` of the last axis; it may be overwritten."""
+    if torch.compiler.is_compiling():  # a scatter would not fuse
+        columns = torch.arange(block.shape[-1], device=block.device)
+        return block + torch.where(columns == index, values, 0.0)
+    return block.scatter_add_(-1, index, values)
 
 
 def _per_token(temperature: float | Tensor, at: tuple[slice, slice]) -> float | Tensor:

@@ -18,6 +18,7 @@ def magistral_loss(
     *,
     epsilon_low: float = 0.2,
     epsilon_high: float = 0.28,
+    correction: int = 0,
 ) -> Float[Tensor, ""]:
     r"""Loss of a whole Magistral step, from rewards and log-probs.
 
@@ -40,6 +41,7 @@ def magistral_loss(
         mask: True where a token counts.
         epsilon_low: How far below 1 the ratio may fall, in [0, 1]; the report does not print it.
         epsilon_high: How far above 1 the ratio may rise; the report's 0.26 to 0.3.
+        correction: 0 for the population's standard deviation, 1 for Bessel's; not printed either.
 
     Returns:
         The loss; 0, attached to the graph, if no group is informative.
@@ -59,7 +61,7 @@ def magistral_loss(
         tensor([-0.2500,  0.2500,  0.0000,  0.0000])
     """
     informative = informative_groups(rewards, group_ids)
-    advantages = group_advantages(rewards, group_ids, mask=informative, scale="batch_std")
+    advantages = group_advantages(rewards, group_ids, mask=informative, correction=correction)
     mask = mask & informative[:, None]
     ratio = log_ratio(log_probs, old_log_probs, mask)
     per_token = clipped_loss(

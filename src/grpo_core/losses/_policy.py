@@ -1,5 +1,7 @@
 """Surrogate losses of a token: log-ratio and advantage in, loss out, nothing masked or averaged."""
 
+from typing import Literal
+
 import torch
 from jaxtyping import Float
 from torch import Tensor
@@ -190,8 +192,9 @@ def divergence_masked_loss(
     advantages: Float[Tensor, "batch seq"],
     old_log_probs: Float[Tensor, "batch seq"],
     *,
-    divergence: str,
+    divergence: Literal["tv", "kl"],
     threshold: float,
+    ratio_max: float | None = None,
 ) -> Float[Tensor, "batch seq"]:
     r"""Policy gradient that stops where a token has left the sampler by more than a divergence.
 
@@ -204,7 +207,9 @@ def divergence_masked_loss(
     $\mu \log\frac{\mu}{\pi} + (1 - \mu) \log\frac{1 - \mu}{1 - \pi}$ ("kl"): the divergences of the
     two-outcome distribution (this token, any other) of DPPO (arXiv:2602.04879). Unlike a ratio
     clip it leaves rare tokens free to move and holds frequent ones. Steps back towards the sampler
-    are never masked. Gradients reach `log_ratio` alone.
+    are never masked, and a rare token's ratio is bounded by nothing else: `ratio_max` truncates it
+    in the value and as the factor of the gradient, $\min(r_t, r_\text{max}) \nabla \log \pi$.
+    Gradients reach `log_ratio` alone.
 
     Args:
         log_ratio: $\log r_t$ against the policy that sampled, from `log_ratio`.
@@ -212,12 +217,14 @@ def divergence_masked_loss(
         old_log_probs: The same sampler's, in nats; off the mask it may hold anything.
         divergence: "tv" or "kl".
         threshold: $\delta$, above 0: a probability for "tv" (0.15 is usual), nats for "kl" (0.05).
+        ratio_max: The largest weight of a token, above 1; None for no bound.
 
     Returns:
         The loss of each token, padding included.
 
     Raises:
-        ValueError: If `divergence` is unknown, `threshold` is not above 0, or the shapes differ.
+        ValueError: If `divergence` is unknown, `threshold` is not above 0, `ratio_max` is not above
+            1, or the shapes differ.
 
     Example:
         Both ratios are 2, but one moved 0.0001 of probability and the other 0.4:
@@ -232,12 +239,17 @@ def divergence_masked_loss(
     """
     check_choice(divergence, ("tv", "kl"), "divergence")
     check_positive(threshold=threshold)
+    if ratio_max is not None and not ratio_max > 1:
+        raise ValueError(f"ratio_max must be above 1, got {ratio_max}")
     check_same_shape(log_ratio=log_ratio, old_log_probs=old_log_probs)
     ratio, advantages = _ratio_and_advantages(log_ratio, advantages)
     old = widen(old_log_probs).detach()
     moved = _divergence(old, old + widen(log_ratio).detach(), divergence) > threshold
     # Off the mask the ratio is 1, so no garbage in `old` or `advantages` can reach `leaves`.
     leaves = ((advantages > 0) & (ratio > 1)) | ((advantages < 0) & (ratio < 1))
+    if ratio_max is not None:
+        x = widen(log_ratio)
+        ratio = ratio.detach().clamp(max=ratio_max) * (1 + x - x.detach())
     return -torch.where(moved & leaves, 0.0, ratio) * advantages
 
 
@@ -252,4 +264,5 @@ def _divergence(old: Tensor, new: Tensor, divergence: str) -> Tensor:
 
 def _ratio_and_advantages(log_ratio: Tensor, advantages: Tensor) -> tuple[Tensor, Tensor]:
     check_same_shape(log_ratio=log_ratio, advantages=advantages)
-    return widen(log_ratio).exp(), widen(advantages).detach()
+    ratio = widen(log_ratio).exp()
+    return ratio, advantages.detach().to(ratio.dtype)

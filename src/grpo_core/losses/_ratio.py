@@ -182,7 +182,8 @@ def _difference(log_probs: Tensor, old_log_probs: Tensor, mask: Tensor) -> Tenso
     check_same_shape(log_probs=log_probs, old_log_probs=old_log_probs, mask=mask)
     check_float(log_probs=log_probs, old_log_probs=old_log_probs)
     check_bool(mask=mask)
-    return torch.where(mask, widen(log_probs) - widen(old_log_probs).detach(), 0.0)
+    log_probs = widen(log_probs)
+    return torch.where(mask, log_probs - old_log_probs.detach().to(log_probs.dtype), 0.0)
 
 
 def _sequence_mean(values: Tensor, mask: Tensor, segment_ids: Tensor | None) -> Tensor:

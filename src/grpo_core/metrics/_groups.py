@@ -48,5 +48,5 @@ def informative_token_fraction(
         tensor(0.7500)
     """
     check_bool(informative=informative)
-    check_same_shape(**{"mask[:, 0]": mask[:, 0], "informative": informative})
-    return token_average(informative[:, None].expand_as(mask).float(), mask)
+    kept = informative[:, None].expand(-1, mask.shape[1])
+    return token_average(kept.float(), mask)

@@ -9,7 +9,10 @@ from grpo_core.metrics._sums import Mean, Range, token_average
 
 
 def ratio_mean(log_ratio: Float[Tensor, "batch seq"], mask: Bool[Tensor, "batch seq"]) -> Mean:
-    """Mean of the ratio over the valid tokens: 1 in expectation, whatever the policies.
+    """Mean of the ratio over the valid tokens.
+
+    Of `log_ratio` it is 1 in expectation, however far the policy has moved, if the sampler drew
+    from the whole distribution.
 
     Example:
         >>> import torch
@@ -45,7 +48,8 @@ def ratio_error(log_ratio: Float[Tensor, "batch seq"], mask: Bool[Tensor, "batch
 
     Before the first update of a step the policy is the one that sampled, and this is 0 up to
     rounding (1e-6 with one engine in float32, 1e-2 with two engines in bfloat16). More means
-    another temperature, template, adapter or shift. `check_batch(first_step=True)` raises on it.
+    another temperature, template, adapter or shift. `check_batch(first_step=True)` raises on the
+    mean of $|\log r|$, once.
 
     Example:
         >>> import torch

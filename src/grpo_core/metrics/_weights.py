@@ -30,7 +30,7 @@ class EffectiveSampleSize:
         )
 
     def value(self) -> Float[Tensor, ""]:
-        """As a share of the tokens, in (0, 1]: 1 if all weights are equal; NaN if none counts."""
+        """As a share of the tokens, in (0, 1]: 1 if all weights are equal; NaN if all are 0."""
         return self.weight_sum.square() / (self.square_sum * self.tokens)
 
 

@@ -1,8 +1,8 @@
 """The control beside the run: the same training on shuffled rewards, in a process of its own.
 
-Whatever the updates do by themselves, or the rewards' distribution does, they do to the control
-too. It does not stand still: noise, normalised, moves the weights as far as a signal would, and
-most ways lead away from sums. No torch here: a process is given what it runs.
+The rewards are its own, handed to the wrong completions: whatever the updates do by themselves,
+they do to the control too. It does not stand still: noise, normalised, moves the weights as far as
+a signal would, and most ways lead away from sums. No torch here: a process is given what it runs.
 """
 
 import os
