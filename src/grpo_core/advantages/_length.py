@@ -57,5 +57,7 @@ def soft_length_penalty(
     # float64 until the end, to equal the function without torch at every length; MPS has none.
     dtype = torch.float32 if lengths.device.type == "mps" else torch.float64
     # Widened first: int16 and uint8 would wrap around.
-    over = (lengths.to(dtype) - (max_length - buffer)) / buffer
+    over = lengths.to(dtype) - (max_length - buffer)
+    # By a tensor: CUDA multiplies by the reciprocal of a number, which rounds twice.
+    over = over / over.new_full((), buffer)
     return (0.0 - penalty * over.clamp(0, 1)).to(torch.get_default_dtype())
