@@ -38,7 +38,7 @@ def sequence_ratio(new: Row, old: Row) -> float:
 
 
 def gmpo_ratio(new: Row, old: Row, advantage: float, low: float, high: float) -> float:
-    """GMPO, eq. 4: the geometric mean of token ratios, clipped on the side that A pushes to."""
+    """GMPO: the geometric mean of token ratios, clipped on the side that A pushes to."""
     product = 1.0
     for ratio in token_ratios(new, old):
         clipped = min(max(ratio, math.exp(-low)), math.exp(high))
@@ -56,13 +56,13 @@ def clipped(ratio: float, advantage: float, low: float, high: float) -> float:
 
 
 def dual_clipped(ratio: float, advantage: float, low: float, high: float, cap: float) -> float:
-    """Dual-clip PPO, eq. 5, negated."""
+    """Dual-clip PPO, negated."""
     plain = -clipped(ratio, advantage, low, high)
     return -(max(plain, cap * advantage) if advantage < 0 else plain)
 
 
 def sapo(ratio: float, advantage: float, positive: float, negative: float) -> float:
-    """SAPO, eqs. 5 and 6, negated."""
+    """SAPO, negated."""
     tau = positive if advantage > 0 else negative
     return -4 / tau / (1 + math.exp(-tau * (ratio - 1))) * advantage
 

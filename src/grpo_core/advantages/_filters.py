@@ -122,7 +122,7 @@ def high_entropy_mask(
 ) -> Bool[Tensor, "batch seq"]:
     """True for the valid tokens whose entropy is at or above a quantile of all valid ones.
 
-    "Beyond the 80/20 rule" (arXiv:2506.01939, eq. 5): the fifth of the tokens at which the policy
+    "Beyond the 80/20 rule" (arXiv:2506.01939): the fifth of the tokens at which the policy
     had a choice carries the learning. There a token left out still counts in the denominator:
     `torch.where(high_entropy_mask(entropy, mask), per_token, 0.0)`, then the mean under the full
     mask. The quantile is of these rows, linearly interpolated; take it over the whole step. No

@@ -287,7 +287,7 @@ def constant_mean(
     \frac{1}{N\, L_\text{max}} \sum_{i=1}^{N} \sum_{t=1}^{|o_i|} v_{i,t}
     $$
 
-    Dr. GRPO (arXiv:2503.20783, section 3.2, and its Listing 1): no answer's length enters, so
+    Dr. GRPO (arXiv:2503.20783, section 3.2): no answer's length enters, so
     neither long wrong nor short right answers are favoured. Gradients reach `values` alone.
 
     Args:

@@ -26,7 +26,7 @@ def clipped_loss(
 
     "Clip-Higher" of DAPO (arXiv:2503.14476, section 3.1); with `epsilon_low == epsilon_high`,
     PPO's objective (arXiv:1707.06347, eq. 7), negated. With `ratio_max`, $r_t$ is first capped at
-    it: dual-clip PPO (arXiv:1912.09729, eq. 5), which binds for negative advantages only. Gradients
+    it: dual-clip PPO (arXiv:1912.09729), which binds for negative advantages only. Gradients
     reach `log_ratio` alone.
 
     Args:
@@ -125,7 +125,7 @@ def sapo_loss(
     \qquad \tau = \tau_\text{positive} \text{ where } A_t > 0, \text{ else } \tau_\text{negative}
     $$
 
-    SAPO (arXiv:2511.20347, eqs. 5-6). At $r_t = 1$ the gradient is REINFORCE's, and it fades on
+    SAPO (arXiv:2511.20347). At $r_t = 1$ the gradient is REINFORCE's, and it fades on
     both sides. Gradients reach `log_ratio` alone.
 
     Args:

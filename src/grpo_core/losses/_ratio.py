@@ -135,8 +135,8 @@ def geometric_log_ratio(
     \end{cases}
     $$
 
-    GMPO (arXiv:2507.20673, eq. 4 and its clipping range $(e^{-0.4}, e^{0.4})$): clipping acts on
-    tokens, in log space, before the mean. The loss is then unclipped, `clipped_loss` with
+    GMPO (arXiv:2507.20673, with its clipping range $(e^{-0.4}, e^{0.4})$): clipping acts on tokens,
+    in log space, before the mean. The loss is then unclipped, `clipped_loss` with
     `epsilon_low=1.0, epsilon_high=math.inf`. Gradients reach `log_probs` alone.
 
     Args:

@@ -15,7 +15,7 @@ def truncated_weights(
     Ionides (2008); for the mismatch of sampler and trainer, TIS (Yao et al., "Your Efficient RL
     Framework Secretly Brings You Off-Policy RL Training", 2025). Pass the log-ratio of the
     trainer's old policy to the sampler's for TIS, of the proximal to the behaviour policy for
-    decoupled PPO (arXiv:2110.00641, eq. 2), from `log_ratio` or `sequence_log_ratio`. No gradient.
+    decoupled PPO (arXiv:2110.00641), from `log_ratio` or `sequence_log_ratio`. No gradient.
 
     Args:
         log_ratio: Of the policy whose loss it is to the policy that sampled.
@@ -46,8 +46,8 @@ def masked_weights(
     w_t = \operatorname{sg}\bigl[r_t\, \mathbb{1}[r_\text{min} \le r_t \le r_\text{max}]\bigr]
     $$
 
-    IcePop (Ring-1T, arXiv:2510.18855, section 3, whose bounds are the defaults): a token on which
-    two engines disagree that much is noise, and truncating it would keep the noise. No gradient.
+    IcePop (Ring-1T, arXiv:2510.18855): a token on which two engines disagree that much is noise,
+    and truncating it would keep the noise. No gradient.
 
     Args:
         log_ratio: Of the policy whose loss it is to the policy that sampled.
