@@ -62,8 +62,8 @@ MUTANTS = [
         2,
         "groups without a valid token count",
         "losses/_aggregate.py",
-        "groups=(per_group > 0).sum(),",
-        "groups=(per_group >= 0).sum(),",
+        "return (per_group > 0).sum(),",
+        "return (per_group >= 0).sum(),",
         [RULES, "-k", "count_nowhere or count_in_no_denominator"],
     ),
     Mutant(
