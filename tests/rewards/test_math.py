@@ -10,7 +10,7 @@ import pytest
 from hypothesis import assume, given
 from hypothesis import strategies as st
 
-from grpo_core.rewards import verify_math
+from grpo_core.rewards import check_references, verify_math
 from grpo_core.rewards._math import _answers
 from grpo_core.rewards._math._numbers import Unread, read_number
 from grpo_core.rewards._math._spelling import normal_form
@@ -217,6 +217,8 @@ def test_a_text_spells_one_number_or_none(text, number):
         ("(1{,}000, 2)", "(1000, 2)"),
         ("3", r"So it is \boxed{3}."),
         ("3", r"\fbox{3.0}"),
+        ("2", r"\sqrt{4}"),
+        ("x + 1", "1 + x"),
     ],
 )
 def test_equal_answers_are_correct(prediction, reference):
@@ -248,49 +250,47 @@ def test_equal_answers_are_correct(prediction, reference):
         ("1, 234", "1,234"),
         ("1, 234", "1234"),
         ("(100,200)", "100200"),
+        ("1 or 2 or 3", "3"),
+        (r"3 \text{ or } 4", "3"),
+        ("3 = 4", "3"),
+        ("4 = 3", "3"),
+        ("3; 4", "3"),
+        ("3/4 or 3", "3"),
+        (r"\pm 3", "3"),
+        ("0 \\le x \\le 100", "42"),
+        ("x", "42"),
+        (r"\{\}", "0"),
+        ("3", "x + 1"),
+        ("5²", "52"),
+        ("[1, 2)", "[1, 3)"),
     ],
 )
-def test_other_numbers_are_different(prediction, reference):
+def test_other_answers_are_different(prediction, reference):
     assert grade(prediction, reference) == "different"
 
 
 @pytest.mark.parametrize(
     ("prediction", "reference"),
     [
-        ("1 or 2 or 3", "3"),
         ("3 (or 4)", "3"),
         ("3 (or possibly 4)", "3"),
-        (r"3 \text{ or } 4", "3"),
-        ("3 = 4", "3"),
-        ("4 = 3", "3"),
-        ("3; 4", "3"),
         ("3 4", "34"),
-        ("3/4 or 3", "3"),
         ("3 `or 4`", "3"),
-        (r"\pm 3", "3"),
-        ("0 \\le x \\le 100", "42"),
-        ("x", "42"),
         ("?", "5"),
         ("...", "5"),
         ("5...", "5"),
         ("(1,000)", "(1, 0)"),
         ("1,000,5", "1, 0, 5"),
         ("()", "0"),
-        (r"\{\}", "0"),
         ("(1, 2", "1, 2"),
         ("1, , 2", "1, 2"),
         ("1, 2,", "1, 2"),
-        ("3", "x + 1"),
-        ("2", r"\sqrt{4}"),
-        ("x + 1", "1 + x"),
         ("3\u200b", "3"),
-        ("5²", "52"),
         ("٣", "3"),
         ("__import__('os').system('true')", "3"),
-        ("[1, 2)", "[1, 3)"),
     ],
 )
-def test_what_is_no_number_and_no_equal_text_is_unparsable_never_different(prediction, reference):
+def test_what_cannot_be_read_is_unparsable_never_different(prediction, reference):
     assert grade(prediction, reference) == "unparsable"
 
 
@@ -344,7 +344,7 @@ def test_the_last_box_outside_thoughts_and_code_is_the_answer(completion, expect
         ("1e" + "9" * 1_900, "too_large"),
         ("10^{1001}", "too_large"),
         (r"2 \times 10^{99999999999}", "too_large"),
-        ("x" * 2_000, "unparsable"),
+        ("x" * 2_000, "different"),
         ("x" * 2_001, "too_large"),
         (" " * 2_001, "too_large"),
     ],
@@ -366,9 +366,9 @@ def test_the_detail_says_what_was_read_and_which_rule_decided():
         "reference": "(1/2, 1)",
         "rule": "sequence",
     }
-    unread = verify_math(r"\boxed{3 or 4}", "3")
+    unread = verify_math(r"\boxed{3 (or 4)}", "3")
     assert unread.detail["rule"] == "prediction"
-    assert verify_math(r"\boxed{3}", "x").detail["rule"] == "reference"
+    assert verify_math(r"\boxed{x}", "10^{2023}").detail["rule"] == "reference"
 
 
 @pytest.mark.parametrize(
@@ -454,10 +454,9 @@ def test_every_text_gets_a_verdict(text):
 
 @given(pieces, pieces)
 def test_a_verdict_of_correct_means_equal_texts_or_equal_numbers(prediction, reference):
-    try:
-        verdict = verify_math(f"\\boxed{{{prediction}}}", reference)
-    except ValueError:  # blank, or with boxes of its own
-        assume(False)
+    if check_references([reference]):
+        reference = "1/2"
+    verdict = verify_math(f"\\boxed{{{prediction}}}", reference)
     if verdict.score and verdict.detail["rule"] == "number":
         assert value(verdict.detail["extracted"]) == value(verdict.detail["reference"])
     elif verdict.score and verdict.detail["rule"] == "text":
@@ -597,7 +596,9 @@ def test_a_hostile_megabyte_is_answered_in_well_under_a_second(completion):
 )
 @pytest.mark.parametrize("options", [{}, {"rounding": "digits"}, {"rounding": 0.1}])
 def test_two_thousand_hostile_characters_are_answered_in_a_tenth_of_a_second(content, options):
-    reference = content[:-1].strip() or "x"
+    reference = content[:-1].strip()
+    if check_references([reference]):
+        reference = "x"
     assert cpu_seconds(f"\\boxed{{{content}}}", reference, **options) < 0.1
 
 

@@ -6,7 +6,10 @@ A reference and the options are the developer's: a mistake there raises at once.
 
 from grpo_core.rewards._format import verify_format
 from grpo_core.rewards._length import soft_length_penalty
-from grpo_core.rewards._math import verify_math
+from grpo_core.rewards._math import check_references, math_equivalent, parse_answer, verify_math
 from grpo_core.rewards._verdict import Verdict
 
-__all__ = ["Verdict", "soft_length_penalty", "verify_format", "verify_math"]
+__all__ = [
+    "Verdict", "check_references", "math_equivalent", "parse_answer",
+    "soft_length_penalty", "verify_format", "verify_math",
+]  # fmt: skip

@@ -64,7 +64,7 @@ def same_answer(
     if not in_order:
         # Sorted, two multisets are equal if they are so pair by pair; no search is needed.
         predicted, referred = sorted(predicted, key=_value), sorted(referred, key=_value)
-    equal = _equality(rounding)
+    equal = equality(rounding)
     rule = "number" if len(predicted) == 1 else "sequence" if in_order else "multiset"
     return all(map(equal, predicted, referred)), rule
 
@@ -73,7 +73,7 @@ def _value(number: Number) -> Fraction:
     return number.value
 
 
-def _equality(rounding: Rounding) -> Callable[[Number, Number], bool]:
+def equality(rounding: Rounding) -> Callable[[Number, Number], bool]:
     if rounding == "strict":
         return lambda a, b: a.value == b.value
     if rounding == "digits":

@@ -1,21 +1,22 @@
 """The verifier of mathematical answers."""
 
-import re
 from math import inf
 from time import monotonic
 from typing import get_args
 
-from grpo_core.rewards._box import COMMANDS, boxes, last_box
+from grpo_core.rewards._box import last_box
 from grpo_core.rewards._layout import answer_of, without_code
-from grpo_core.rewards._math._answers import Order, Rounding, read_answer, same_answer
+from grpo_core.rewards._math._answers import Order, Rounding, same_answer
+from grpo_core.rewards._math._compare import same
 from grpo_core.rewards._math._numbers import Unread
+from grpo_core.rewards._math._reading import MAX_CHARACTERS, read_tree
+from grpo_core.rewards._math._references import Reading, read, read_reference
 from grpo_core.rewards._math._spelling import normal_form
+from grpo_core.rewards._math._tree import Answer
+from grpo_core.rewards._math._values import Options
 from grpo_core.rewards._verdict import Verdict
 
-MAX_CHARACTERS = 2_000
-
 _ORDERS: tuple[Order, ...] = get_args(Order)
-_CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 
 
 def verify_math(
@@ -34,19 +35,22 @@ def verify_math(
     graded and no other: of nested boxes the inner one, of `\boxed{3}\boxed{4}` the 4, and
     if it is empty there is no answer.
 
-    Texts of one normal form are equal, whatever they say: spacing, `\left`, `\dfrac`, `$`, `\text`
-    and a last full stop do not count. Beyond that, exact numbers and lists of them are compared as
-    `Fraction`: integers, decimals, `a/b`, `\frac`, mixed numbers, powers of ten, and thousands
-    grouped in threes by `,`, `{,}`, `\,` or a thin space. `1,234` is one number; in brackets, or
-    beside a space, a comma separates. A percent is a hundredth: `50\%` is 1/2 and not 50. Of what
-    lies outside ASCII, full-width characters and the signs −, –, × and · are read as their ASCII;
-    no other digit is one. An answer that is no number is `unparsable`, never `different`, since it
-    may be right.
+    Texts of one normal form are equal: spacing, `\left`, `\dfrac`, `$`, `\text` and a last full
+    stop do not count. Then exact numbers are compared as `Fraction`. All else is read into a typed
+    tree (`parse_answer`) and compared by its kind: values and expressions at random points, modulo
+    a prime or with 60 digits; equations up to a factor that is not 0, and `x = 3` against `3`;
+    lists as multisets, tuples in order; intervals with the inequalities that they solve; matrices
+    by entry; units only if both sides have one. A chain `x = 3 = 4` is right if all of it is. What
+    cannot be read is `unparsable`, never `different`, since it may be right.
+
+    `1,234` is one number; in brackets, or beside a space, a comma separates. A percent is a
+    hundredth: `50\%` is 1/2 and not 50. `\log` is the natural logarithm, `i` and `e` are numbers.
 
     Args:
         completion: What the policy wrote. Any text at all; it is never executed.
         reference: The right answer, bare or in exactly one box, of at most 2,000 characters.
-        timeout_seconds: When to give up, in seconds, more than 0.
+        timeout_seconds: When to give up, in seconds, more than 0. The clock is read between steps;
+            the size of each is bounded, so that it ends within a fraction of a second of this.
         rounding: `"strict"`: values are equal. `"digits"`: or one is a decimal of at least 6
             significant digits, all of which agree. A number in (0, 1): or they differ by at most
             this share of the larger one; integers written without a point stay exact.
@@ -55,15 +59,17 @@ def verify_math(
             is no set.
 
     Returns:
-        1.0 with reason `correct`, or 0.0 with `different`, `no_answer`, `unparsable`, `timeout` or
-        `too_large` (over 2,000 characters, 1,000 digits or an exponent of 1,000). The detail holds
-        what was `extracted`, how both sides were read (`prediction`, `reference`) and the `rule`
-        that decided.
+        1.0 with reason `correct`, or 0.0 with `different`, `no_answer`, `unparsable`, `undecided`
+        (neither proven equal nor told apart), `timeout` or `too_large` (over 2,000 characters,
+        1,000 digits, an exponent of 1,000 or 100 levels of brackets). The detail holds what was
+        `extracted`, how both sides were read (`prediction`, `reference`) and the `rule` that
+        decided.
 
     Raises:
         TypeError: If completion or reference is no text.
-        ValueError: If an option is out of range, or the reference is blank, too long, holds a
-            control character (`"\frac"` typed without `r`) or a box but not exactly one.
+        ValueError: If an option is out of range, or the reference cannot be read, is blank, too
+            long, holds a control character (`"\frac"` typed without `r`) or a box but not exactly
+            one.
 
     Example:
         Two spellings of one number, and a hedge:
@@ -72,13 +78,13 @@ def verify_math(
         >>> verify_math(r"<think>3 / 6</think>\boxed{0.5}", r"\frac{1}{2}").score
         1.0
         >>> verify_math(r"<think>3 / 6</think>\boxed{0.5 or 2}", r"\frac{1}{2}").reason
-        'unparsable'
+        'different'
     """
     if not isinstance(completion, str):  # pyright: ignore[reportUnnecessaryIsInstance]
         raise TypeError(f"completion must be a str, got {type(completion).__name__}")
     _check_options(timeout_seconds, rounding, order)
     deadline = monotonic() + timeout_seconds
-    expected = _normal_reference(reference)
+    expected = read_reference(reference, deadline)
 
     answer = answer_of(completion)
     if answer is None:
@@ -91,22 +97,87 @@ def verify_math(
         extracted = prose[box.start : box.start + 100] + "..."
         return Verdict(0.0, "too_large", {"extracted": extracted, "rule": "characters"})
     extracted = prose[box.start : box.end].strip()
-    detail = {"extracted": extracted, "prediction": "", "reference": expected, "rule": "empty"}
+    return _graded(extracted, expected, Options(rounding, order, deadline))
+
+
+def math_equivalent(
+    prediction: str,
+    reference: str,
+    /,
+    *,
+    timeout_seconds: float = 5.0,
+    rounding: Rounding = "strict",
+    order: Order = "auto",
+) -> Verdict:
+    r"""Whether an answer, without a box around it, means the same as the reference.
+
+    What `verify_math` does with the content of the last box, for answers that come bare.
+
+    Args:
+        prediction: The answer: any text at all; it is never executed.
+        reference: The right answer, as in `verify_math`.
+        timeout_seconds: As in `verify_math`.
+        rounding: As in `verify_math`.
+        order: As in `verify_math`.
+
+    Returns:
+        The verdict that `verify_math` would give.
+
+    Raises:
+        TypeError: If prediction or reference is no text.
+        ValueError: If an option or the reference is one that `verify_math` refuses.
+
+    Example:
+        An inequality and the interval that it solves to:
+
+        >>> from grpo_core.rewards import math_equivalent
+        >>> math_equivalent("2x > 6", r"(3, \infty)").score
+        1.0
+    """
+    if not isinstance(prediction, str):  # pyright: ignore[reportUnnecessaryIsInstance]
+        raise TypeError(f"prediction must be a str, got {type(prediction).__name__}")
+    _check_options(timeout_seconds, rounding, order)
+    deadline = monotonic() + timeout_seconds
+    expected = read_reference(reference, deadline)
+    if len(prediction) > MAX_CHARACTERS:
+        extracted = prediction[:100] + "..."
+        return Verdict(0.0, "too_large", {"extracted": extracted, "rule": "characters"})
+    return _graded(prediction.strip(), expected, Options(rounding, order, deadline))
+
+
+def _graded(extracted: str, expected: Reading, options: Options) -> Verdict:
+    """The verdict on what a box holds."""
+    detail = {"extracted": extracted, "prediction": "", "reference": expected.text, "rule": "empty"}
     given = detail["prediction"] = normal_form(extracted)
     if not given:
         return Verdict(0.0, "no_answer", detail)
-    if given == expected:
+    if given == expected.text:
         return Verdict(1.0, "correct", detail | {"rule": "text"})
+    prediction = read(given, extracted, options.deadline)
+    for side, reading in (("prediction", prediction), ("reference", expected)):
+        if reading.reason:
+            return Verdict(0.0, reading.reason, detail | {"rule": side})
     try:
-        detail["rule"] = "prediction"
-        prediction = read_answer(given, deadline)
-        detail["rule"] = "reference"
-        referred = read_answer(expected, deadline)
+        detail |= {"prediction": str(prediction), "reference": str(expected)}
+        if prediction.numbers and expected.numbers:
+            equal, rule = same_answer(
+                prediction.numbers, expected.numbers, rounding=options.rounding, order=options.order
+            )
+        else:
+            equal, rule = same(*_trees(prediction, expected, options.deadline), options)
     except Unread as unread:
-        return Verdict(0.0, unread.reason, detail)
-    detail |= {"prediction": str(prediction), "reference": str(referred)}
-    equal, detail["rule"] = same_answer(prediction, referred, rounding=rounding, order=order)
+        return Verdict(0.0, unread.reason, detail | {"rule": "comparison"})
+    except RecursionError:  # the caller's own stack was nearly full
+        return Verdict(0.0, "too_large", detail | {"rule": "comparison"})
+    detail["rule"] = rule
     return Verdict(1.0, "correct", detail) if equal else Verdict(0.0, "different", detail)
+
+
+def _trees(prediction: Reading, expected: Reading, deadline: float) -> tuple[Answer, Answer]:
+    return tuple(  # pyright: ignore[reportReturnType] - of two
+        read_tree(reading.source, deadline) if reading.tree is None else reading.tree
+        for reading in (prediction, expected)
+    )
 
 
 def _check_options(timeout_seconds: float, rounding: Rounding, order: Order) -> None:
@@ -119,23 +190,3 @@ def _check_options(timeout_seconds: float, rounding: Rounding, order: Order) -> 
         raise ValueError(f"rounding must be 'strict', 'digits' or in (0, 1), got {rounding!r}")
     if order not in _ORDERS:
         raise ValueError(f"order must be one of {', '.join(map(repr, _ORDERS))}, got {order!r}")
-
-
-def _normal_reference(reference: str) -> str:
-    """The normal form of the reference, or of what its box holds."""
-    if not isinstance(reference, str):  # pyright: ignore[reportUnnecessaryIsInstance]
-        raise TypeError(f"reference must be a str, got {type(reference).__name__}")
-    if len(reference) > MAX_CHARACTERS:
-        raise ValueError(f"reference must have at most 2,000 characters, got {len(reference):,}")
-    if control := _CONTROL.search(reference):
-        raise ValueError(f"reference must have no control character, got {control[0]!r}")
-    text = reference
-    if any(command in reference for command in COMMANDS):
-        found = boxes(reference)
-        if len(found) != 1:
-            raise ValueError(f"reference must have exactly one balanced box, got {reference!r}")
-        text = reference[found[0].start : found[0].end]
-    expected = normal_form(text)
-    if not expected:
-        raise ValueError(f"reference must not be blank, got {reference!r}")
-    return expected
