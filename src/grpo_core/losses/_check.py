@@ -94,5 +94,5 @@ def check_batch(
 
 def _raise_at(good: Tensor, values: Tensor, message: str) -> None:
     if not good.all():
-        at = (~good).nonzero()[0].tolist()
+        at = [int(index) for index in (~good).nonzero()[0]]
         raise ValueError(f"{message} where mask is True, got {values[tuple(at)].item()} at {at}")

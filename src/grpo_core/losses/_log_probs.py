@@ -148,7 +148,9 @@ def _statistics(
         check_positive(temperature=temperature)
     return cast(
         "tuple[Tensor, Tensor]",
-        _TokenStatistics.apply(logits, tokens.long(), mask, temperature, support, entropy),
+        _TokenStatistics.apply(  # pyright: ignore[reportUnknownMemberType] - torch's, untyped
+            logits, tokens.long(), mask, temperature, support, entropy
+        ),
     )
 
 
@@ -248,7 +250,7 @@ def _entr(p: Tensor, out: Tensor | None = None) -> Tensor:
     """-p log p, and 0 at p = 0, where the product would be NaN; into `out`, which may be `p`."""
     if torch.compiler.is_compiling():
         return torch.where(p > 0, -p * p.log(), 0.0)
-    return torch.special.entr(p, out=out)
+    return torch.xlogy(p, p, out=out).neg_()
 
 
 def _add_at(block: Tensor, index: Tensor, values: Tensor) -> Tensor:

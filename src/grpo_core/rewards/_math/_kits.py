@@ -1,5 +1,9 @@
 """The arithmetic of doubles, and of 30, 60 and 120 digits."""
 
+# mpmath has no types.
+# pyright: reportMissingTypeStubs=false, reportUnknownMemberType=false
+# pyright: reportUnknownVariableType=false, reportUnknownArgumentType=false
+
 import cmath
 import math
 import threading
