@@ -18,7 +18,7 @@ def soft_length_penalty(
     $$
 
     Equation (1) of Magistral (arXiv:2506.10910, section 2.2.3), where $p = 0.1$.
-    `grpo_core.advantages.soft_length_penalty` is the same on a tensor, bit for bit in float64.
+    `grpo_core.advantages.soft_length_penalty` is the same on a tensor, rounded once to its dtype.
 
     Args:
         length: $|y|$ in tokens, at least 0.
