@@ -5,11 +5,18 @@ A reference and the options are the developer's: a mistake there raises at once.
 """
 
 from grpo_core.rewards._format import verify_format
+from grpo_core.rewards._language import verify_language
 from grpo_core.rewards._length import soft_length_penalty
-from grpo_core.rewards._math import check_references, math_equivalent, parse_answer, verify_math
+from grpo_core.rewards._math import (
+    Answer,
+    check_references,
+    math_equivalent,
+    parse_answer,
+    verify_math,
+)
 from grpo_core.rewards._verdict import Verdict
 
 __all__ = [
-    "Verdict", "check_references", "math_equivalent", "parse_answer",
-    "soft_length_penalty", "verify_format", "verify_math",
+    "Answer", "Verdict", "check_references", "math_equivalent", "parse_answer",
+    "soft_length_penalty", "verify_format", "verify_language", "verify_math",
 ]  # fmt: skip
