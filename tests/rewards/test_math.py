@@ -11,6 +11,7 @@ from hypothesis import assume, given
 from hypothesis import strategies as st
 
 from grpo_core.rewards import check_references, verify_math
+from grpo_core.rewards._box import joined_boxes
 from grpo_core.rewards._math import _answers
 from grpo_core.rewards._math._numbers import Unread, read_number
 from grpo_core.rewards._math._spelling import normal_form
@@ -230,7 +231,9 @@ def test_equal_answers_are_correct(prediction, reference):
     [
         ("4", "3"),
         ("-3", "3"),
-        ("0.333333333333", r"\frac{1}{3}"),
+        ("0.33333", r"\frac{1}{3}"),
+        ("0.333334", r"\frac{1}{3}"),
+        ("0.333333", "0.3333333"),
         ("0.9999999", "1"),
         ("50", r"50\%"),
         ("1 1/2", "11/2"),
@@ -374,9 +377,21 @@ def test_the_detail_says_what_was_read_and_which_rule_decided():
 @pytest.mark.parametrize(
     ("prediction", "reference", "options", "expected"),
     [
-        ("0.333333", "1/3", {"rounding": "strict"}, "different"),
+        ("0.333333", "1/3", {"rounding": "strict"}, "correct"),
+        ("0.666666", "2/3", {"rounding": "strict"}, "correct"),  # cut off
+        ("0.666667", "2/3", {"rounding": "strict"}, "correct"),
+        ("0.666668", "2/3", {"rounding": "strict"}, "different"),
+        ("0.66666", "2/3", {"rounding": "strict"}, "different"),
+        ("0.500000", "0.5000001", {"rounding": "strict"}, "different"),
+        ("2.000000", "20000001/10000000", {"rounding": "strict"}, "correct"),
+        ("1.9999999", "2", {"rounding": "strict"}, "different"),
+        ("1.9999999", "2", {"rounding": "digits"}, "different"),
+        ("0.333333", "0.9999999/3", {"rounding": "strict"}, "different"),
+        ("0.33", "1/3", {"rounding": "digits"}, "different"),
+        ("5.48", "5.477", {"rounding": "digits"}, "correct"),
+        ("5.5", "5.48", {"rounding": "digits"}, "different"),
         ("0.333333", "1/3", {"rounding": "digits"}, "correct"),
-        ("0.33333", "1/3", {"rounding": "digits"}, "different"),
+        ("0.33333", "1/3", {"rounding": "digits"}, "correct"),
         ("0.333334", "1/3", {"rounding": "digits"}, "different"),
         ("3.14159", "3.1415927", {"rounding": "digits"}, "correct"),
         ("6.66667e-9", "1/150000000", {"rounding": "digits"}, "correct"),
@@ -549,6 +564,23 @@ def test_the_clock_is_read_between_the_numbers_of_a_list(monkeypatch):
     assert grade(", ".join("123456789"), "1", timeout_seconds=10.0) == "timeout"
 
 
+@pytest.mark.parametrize(
+    ("text", "contents"),
+    [
+        (r"\boxed{3}\boxed{4}", ["3", "4"]),
+        (r"\boxed{3}, $\fbox{4}$ and \boxed{5}.", ["3", "4", "5"]),
+        (r"\boxed{3}\text{ and }\quad\boxed{4}", ["3", "4"]),
+        (r"\boxed{3} or \boxed{4}", ["4"]),
+        (r"\boxed{3}. So \boxed{4}, \boxed{5}", ["4", "5"]),
+        (r"\boxed{\boxed{3}}\boxed{4}", ["4"]),
+        (r"\boxed{3} \boxed{4", ["3"]),
+        ("3", []),
+    ],
+)
+def test_adjacent_boxes_are_joined_and_others_are_not(text, contents):
+    assert [text[box.start : box.end] for box in joined_boxes(text)] == contents
+
+
 MEGABYTE = 1_000_000
 HOSTILE = {
     "braces": "{" * MEGABYTE,
@@ -569,6 +601,15 @@ HOSTILE = {
 def test_a_hostile_megabyte_is_answered_in_well_under_a_second(completion):
     # On an idle core the slowest takes 0.25 s; what grows with the square would take minutes.
     assert cpu_seconds(completion, "3") < 1.0
+
+
+@pytest.mark.parametrize("completion", HOSTILE.values(), ids=HOSTILE)
+def test_a_hostile_megabyte_is_searched_for_adjacent_boxes_in_well_under_a_second(completion):
+    begin = time.process_time()
+    joined_boxes(completion)
+    joined_boxes(r"\boxed{1}" * 50_000)
+    joined_boxes(r"\boxed{1}" + " ," * (MEGABYTE // 4) + r"x\boxed{2}")
+    assert time.process_time() - begin < 2.0
 
 
 @pytest.mark.parametrize(
@@ -656,3 +697,21 @@ def test_a_completion_that_is_no_text_raises(completion, reference):
 def test_a_reference_that_is_no_text_raises(reference):
     with pytest.raises(TypeError, match="reference must be a str, got"):
         verify_math(r"\boxed{3}", reference)
+
+
+# --- several boxes --------------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    ("text", "reference", "alone", "joined"),
+    [
+        (r"\boxed{3}\boxed{4}", "3, 4", 0.0, 1.0),
+        (r"\boxed{3} and $\boxed{4}$", "4, 3", 0.0, 1.0),
+        (r"\boxed{3}, \boxed{4}", "4", 1.0, 0.0),
+        (r"\boxed{3} or \boxed{4}", "3, 4", 0.0, 0.0),
+        (r"\boxed{3} is wrong. \boxed{4}", "4", 1.0, 1.0),
+    ],
+)
+def test_adjacent_boxes_are_one_list_on_request(text, reference, alone, joined):
+    assert verify_math(text, reference).score == alone
+    assert verify_math(text, reference, join_boxes=True).score == joined

@@ -9,6 +9,11 @@ _OPENING = re.compile(r"(\\boxed|\\fbox)\s*\{")
 # Braces that count, and what hides one: `\{`, `\}`, and `\\`, after which a brace counts again. The
 # second backslash of `\\boxed{` begins a box, as completions escaped twice have it.
 _BRACE = re.compile(r"\\(?:(?P<box>(?:boxed|fbox)\s*\{)|\\(?!(?:boxed|fbox)\s*\{)|[{}])|[{}]")
+# What may stand from one box to the content of the next one. No two parts begin alike.
+_SPACE = r"(?:[\s,$~]|\\[,;: ()]|\\q?quad(?![A-Za-z]))*"
+_BETWEEN = re.compile(
+    rf"{_SPACE}(?:(?:and(?![A-Za-z])|\\text\s*\{{\s*,?\s*and\s*\}}){_SPACE})?\\(?:boxed|fbox)\s*\{{"
+)
 
 
 class Box(NamedTuple):
@@ -46,6 +51,21 @@ def last_box(text: str, commands: tuple[str, ...] = COMMANDS) -> Box | None:
     if opening and (end := _closing_brace(text, opening.end())) >= 0:
         return Box(opening.end(), end, opening[1])
     return max((box for box in boxes(text) if box.command in commands), default=None)
+
+
+def joined_boxes(text: str, commands: tuple[str, ...] = COMMANDS) -> list[Box]:
+    r"""The last box and those before it that only commas, `and` and spaces set apart, in order.
+
+    Of `\boxed{3}, \boxed{4}` both, of `\boxed{3} or \boxed{4}` the last; of nested boxes the inner
+    one, as `last_box` finds it. Empty if there is none.
+    """
+    found = [box for box in boxes(text) if box.command in commands]
+    joined = found[-1:]
+    for box in reversed(found[:-1]):
+        if not _BETWEEN.fullmatch(text, box.end + 1, joined[-1].start):
+            break
+        joined.append(box)
+    return joined[::-1]
 
 
 def opens_box(text: str, command: str) -> bool:

@@ -1,17 +1,16 @@
 """An answer of exact numbers, one or several, and when two of them are equal."""
 
-from collections.abc import Callable
 from fractions import Fraction
 from time import monotonic
 from typing import Literal, NamedTuple
 
 from grpo_core.rewards._math._numbers import Number, Unread, read_number
+from grpo_core.rewards._math._rounding import Rounding, equality
 
-Rounding = Literal["strict", "digits"] | float
+__all__ = ["Answer", "Order", "Rounding", "read_answer", "same_answer"]
+
 Order = Literal["auto", "set", "sequence"]
 
-# A rounded decimal with fewer digits says too little: 0.3 is no 1/3.
-MIN_DIGITS = 6
 _BRACKETS = (("(", ")"), ("\\{", "\\}"))
 
 
@@ -71,32 +70,3 @@ def same_answer(
 
 def _value(number: Number) -> Fraction:
     return number.value
-
-
-def equality(rounding: Rounding) -> Callable[[Number, Number], bool]:
-    if rounding == "strict":
-        return lambda a, b: a.value == b.value
-    if rounding == "digits":
-        return lambda a, b: a.value == b.value or _rounds_to(a, b) or _rounds_to(b, a)
-    tolerance = Fraction(rounding)
-
-    def close(a: Number, b: Number) -> bool:
-        if a.value == b.value:
-            return True
-        if _is_exact_integer(a) or _is_exact_integer(b):
-            return False
-        return abs(a.value - b.value) <= tolerance * max(abs(a.value), abs(b.value))
-
-    return close
-
-
-def _rounds_to(exact: Number, decimal: Number) -> bool:
-    """Whether the printed digits of `decimal` are all right, and enough."""
-    if decimal.unit is None or decimal.digits < MIN_DIGITS:
-        return False
-    return 2 * abs(exact.value - decimal.value) <= decimal.unit
-
-
-def _is_exact_integer(number: Number) -> bool:
-    """Written without a point: 5 is counted, 5.0 may be measured."""
-    return number.unit is None and number.value.denominator == 1

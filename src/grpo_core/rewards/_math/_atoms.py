@@ -8,15 +8,8 @@ from grpo_core.rewards._math._tree import Answer
 
 NOT_VALUES = (
     tree.Tuple, tree.List, tree.Set, tree.SetBuilder, tree.Interval, tree.Combination,
-    tree.Relation, tree.Definition, tree.Quantity, tree.Ratio, tree.Choice, tree.Text,
+    tree.Relation, tree.Definition, tree.Quantity, tree.Ratio, tree.Choice, tree.Text, tree.Residue,
 )  # fmt: skip
-
-
-def value_of(node: Answer) -> Answer:
-    """The node if it is a value, to be added and multiplied; else `Unread`."""
-    if isinstance(node, NOT_VALUES):
-        raise Unread("unparsable")
-    return node
 
 
 def known_call(
@@ -25,9 +18,19 @@ def known_call(
     """The call of a function that is known; of `^{-1}`, its inverse."""
     if any(isinstance(argument, NOT_VALUES) for argument in arguments):
         raise Unread("unparsable")
-    if name in ("max", "min", "gcd", "lcm"):
+    if name in ("max", "min", "gcd", "lcm") and len(arguments) > 1:
         return tree.Call(name, arguments)
+    if name == "cbrt" and len(arguments) == 1:
+        return tree.Call("root", (arguments[0], Number(Fraction(3))))
+    if name == "cis" and len(arguments) == 1:
+        turn = tree.times(tree.Constant("i"), tree.Call("sin", arguments))
+        return tree.total(tree.Call("cos", arguments), turn)
+    if name == "acot" and len(arguments) == 1:  # between 0 and pi
+        right = tree.over(tree.Constant("pi"), Number(Fraction(2)))
+        return tree.total(right, tree.negative(tree.Call("atan", arguments)))
     if len(arguments) != 1:
+        raise Unread("unparsable")
+    if name in ("max", "min", "gcd", "lcm"):  # of an expression over its domain
         raise Unread("unparsable")
     if inverse:
         if name not in ("sin", "cos", "tan"):

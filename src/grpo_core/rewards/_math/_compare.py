@@ -1,26 +1,94 @@
 """Whether two answers are the same, by what kind of answer they are."""
 
 from collections.abc import Callable
-from fractions import Fraction
+from typing import TypeGuard
 
 from grpo_core.rewards._math import _tree as tree
+from grpo_core.rewards._math._assignments import assignments, in_order, numbered
+from grpo_core.rewards._math._binding import has_bound, unbound
+from grpo_core.rewards._math._formulas import same_formula
 from grpo_core.rewards._math._matching import matched
+from grpo_core.rewards._math._matrices import same_matrix
 from grpo_core.rewards._math._numbers import Number, Unread
-from grpo_core.rewards._math._regions import NoRegion, is_region, region, same_region
+from grpo_core.rewards._math._options import Options
+from grpo_core.rewards._math._pieces import NoRegion
+from grpo_core.rewards._math._prepared import prepared
+from grpo_core.rewards._math._quantities import (
+    same_degrees,
+    same_quantity,
+    same_ratio,
+    same_residue,
+)
+from grpo_core.rewards._math._regions import (
+    as_interval,
+    is_region,
+    is_system,
+    named,
+    region,
+    same_region,
+    with_one_name,
+)
 from grpo_core.rewards._math._relations import same_relation, values_of
+from grpo_core.rewards._math._renaming import equal_by_renaming
+from grpo_core.rewards._math._signs import expanded
+from grpo_core.rewards._math._texts import same_text
 from grpo_core.rewards._math._tree import Answer
-from grpo_core.rewards._math._values import Options, same_value
-from grpo_core.rewards._math._walk import parts, replaced
+from grpo_core.rewards._math._values import same_value
 
-_ARTICLES = frozenset(("the", "a", "an"))
-_HALF_DAYS = frozenset(("am", "pm"))
-MAX_WORDS = 4
 _REALS = tree.Constant("R")
+_NUMBER_SETS = frozenset(map(tree.Constant, "RZNQC"))
 
 
 def same(prediction: Answer, reference: Answer, options: Options) -> tuple[bool, str]:
     """Whether two answers are equal, and the rule that decided."""
+    if isinstance(prediction, Number) and isinstance(reference, Number):
+        return same_value(prediction, reference, options), "value"
+    prediction, reference = prepared(prediction, reference)
+    alone = options._replace(decide=None)  # where being undecided only means to go on
+    bound = has_bound((prediction, reference))
+
+    def equal(first: Answer, second: Answer) -> bool:
+        try:
+            return compared(first, second, alone)[0]
+        except Unread as unread:
+            if unread.reason != "undecided":
+                raise
+            return False
+
+    if bound:
+        first, second = unbound(prediction, reference, alone)
+        if equal(first, second):
+            return True, "bound"
+        if rule := equal_by_renaming(first, second, equal):
+            return True, rule
+        return compared(prediction, reference, options)
+    try:
+        found, rule = compared(prediction, reference, options)
+    except Unread as unread:
+        if unread.reason != "undecided" or not equal_by_renaming(prediction, reference, equal):
+            raise
+        return True, "constants"
+    if not found and (renamed := equal_by_renaming(prediction, reference, equal)):
+        return True, renamed
+    return found, rule
+
+
+def compared(prediction: Answer, reference: Answer, options: Options) -> tuple[bool, str]:
+    """Whether two answers are equal with the names that they have, and the rule that decided."""
     first, second = expanded(prediction), expanded(reference)
+    given = assignments(first), assignments(second)
+    if given[0] and given[1]:
+        return _assigned(given[0], given[1], options), "assignments"
+    if given[0] and isinstance(second, tree.Tuple | tree.Matrix):
+        first = in_order(given[0])
+    if given[1] and isinstance(first, tree.Tuple | tree.Matrix):
+        second = in_order(given[1])
+    if given[0] and isinstance(second, tree.List) and numbered(given[0]):
+        first = tree.List(in_order(given[0]).items)
+    if given[1] and isinstance(first, tree.List) and numbered(given[1]):
+        second = tree.List(in_order(given[1]).items)
+    if first in _NUMBER_SETS and second in _NUMBER_SETS:
+        return first == second, "region"
     if _REALS in (first, second):
         return _regions(first, second, options), "region"
     for kinds, rule, compare in _RULES:
@@ -29,58 +97,35 @@ def same(prediction: Answer, reference: Answer, options: Options) -> tuple[bool,
     return same_value(first, second, options), "value"
 
 
-def expanded(node: Answer) -> Answer:
-    r"""The answer with each `\pm` written out as a list of two."""
-    if isinstance(node, tree.List | tree.Set):
-        items: list[Answer] = []
-        for item in node.items:
-            each = expanded(item)
-            items += each.items if isinstance(each, tree.List) else (each,)
-        return type(node)(tuple(items))
-    if not any(isinstance(part, tree.PlusMinus) for part in parts(node)):
-        return node
-
-    def signed(sign: int) -> Callable[[Answer], Answer | None]:
-        def change(part: Answer) -> Answer | None:
-            if not isinstance(part, tree.PlusMinus):
-                return None
-            item = replaced(part.item, change)
-            return item if part.upper == sign else tree.negative(item)
-
-        return change
-
-    return tree.List((replaced(node, signed(1)), replaced(node, signed(-1))))
+def _assigned(first: dict[Answer, Answer], second: dict[Answer, Answer], options: Options) -> bool:
+    return first.keys() == second.keys() and all(
+        _equal(value, second[name], options) for name, value in first.items()
+    )
 
 
 def _equal(first: Answer, second: Answer, options: Options) -> bool:
-    return same(first, second, options)[0]
+    return compared(first, second, options)[0]
 
 
-def _texts(first: Answer, second: Answer, _: Options) -> bool:
-    letters = [_letter(node) for node in (first, second)]
-    if letters[0] and letters[1]:
-        return letters[0] == letters[1]
-    if isinstance(first, tree.Text) and isinstance(second, tree.Text):
-        return _words(first) == _words(second)
-    if any(isinstance(node, tree.Text) and len(node.words) > MAX_WORDS for node in (first, second)):
-        raise Unread("unparsable")  # a sentence may well hold the right value
-    return False
+def _element(first: Answer, second: Answer, options: Options) -> bool:
+    """Whether two items are equal; here a set of one is not what it holds."""
+    if isinstance(first, tree.Set) != isinstance(second, tree.Set):
+        return False
+    return _equal(first, second, options)
 
 
-def _letter(node: Answer) -> str:
-    if isinstance(node, tree.Choice):
-        return node.letter
-    if isinstance(node, tree.Symbol) and len(node.name) == 1:
-        return node.name
-    return ""
-
-
-def _words(text: tree.Text) -> list[str]:
-    return [word for word in text.words if word not in _ARTICLES] or list(text.words)
+def _by(
+    rule: Callable[[Answer, Answer, Callable[[Answer, Answer], bool]], bool],
+) -> Callable[[Answer, Answer, Options], bool]:
+    return lambda first, second, options: rule(first, second, lambda a, b: _equal(a, b, options))
 
 
 def _relations(first: Answer, second: Answer, options: Options) -> bool:
     kinds = tree.Relation | tree.Definition
+    if _is_membership(first) and _is_membership(second):
+        return first.items[0] == second.items[0] and _equal(
+            first.items[1], second.items[1], options
+        )
     if isinstance(first, kinds) and isinstance(second, kinds) and not _mixed_regions(first, second):
         return same_relation(first, second, options)
     if is_region(first) or is_region(second):
@@ -90,6 +135,10 @@ def _relations(first: Answer, second: Answer, options: Options) -> bool:
         return bool(values) and all(_equal(value, second, options) for value in values)
     values = values_of(second)
     return bool(values) and all(_equal(first, value, options) for value in values)
+
+
+def _is_membership(node: Answer) -> TypeGuard[tree.Relation]:
+    return isinstance(node, tree.Relation) and node.operators == ("in",)
 
 
 def _mixed_regions(first: Answer, second: Answer) -> bool:
@@ -102,12 +151,20 @@ def _mixed_regions(first: Answer, second: Answer) -> bool:
 def _regions(first: Answer, second: Answer, options: Options) -> bool:
     if isinstance(first, tree.Set) and isinstance(second, tree.Set):
         return _sequences(first, second, options)
+    names = named(first), named(second)
+    if names[0] and names[1] and names[0] != names[1]:
+        return False
+    if isinstance(first, tree.SetBuilder) and isinstance(second, tree.SetBuilder):
+        same_names = with_one_name(first, second)
+        if same_names[0] == same_names[1]:
+            return True
     if isinstance(first, tree.Matrix) or isinstance(second, tree.Matrix):
-        return _matrices(first, second, options)
+        return same_matrix(first, second, lambda a, b: _equal(a, b, options))
     try:
         return same_region(region(first), region(second), options)
     except NoRegion:
         pass
+    first, second = as_interval(first), as_interval(second)
     for one, other in ((first, second), (second, first)):
         if isinstance(one, tree.Relation) and not isinstance(other, tree.Relation):
             if one.operators != ("in",):
@@ -125,29 +182,9 @@ def _regions(first: Answer, second: Answer, options: Options) -> bool:
     return False
 
 
-def _matrices(first: Answer, second: Answer, options: Options) -> bool:
-    upper, lower = _rows(first), _rows(second)
-    if upper is None or lower is None or len(upper) != len(lower):
-        return False
-    return all(
-        len(a) == len(b) and all(_equal(x, y, options) for x, y in zip(a, b, strict=True))
-        for a, b in zip(upper, lower, strict=True)
-    )
-
-
-def _rows(node: Answer) -> tuple[tuple[Answer, ...], ...] | None:
-    """The rows of a matrix; a vector in any other notation is a column."""
-    if isinstance(node, tree.Matrix):
-        one_row = len(node.rows) == 1
-        return tuple((item,) for row in node.rows for item in row) if one_row else node.rows
-    if isinstance(node, tree.Tuple):
-        return tuple((item,) for item in node.items)
-    if isinstance(node, tree.Interval) and node.has_low and node.has_high:
-        return ((node.low,), (node.high,))
-    return None
-
-
 def _sequences(first: Answer, second: Answer, options: Options) -> bool:
+    if (is_system(first) and is_region(second)) or (is_system(second) and is_region(first)):
+        return _regions(first, second, options)
     brackets = {type(node) for node in (first, second)} & {tree.Tuple, tree.Set}
     if options.order == "auto" and len(brackets) > 1:
         return False  # a tuple is no set, a bare list may be either
@@ -164,8 +201,8 @@ def _sequences(first: Answer, second: Answer, options: Options) -> bool:
         options.order == "auto" and isinstance(second, tree.Tuple)
     )
     if in_order:
-        return all(_equal(x, y, options) for x, y in zip(a, b, strict=True))
-    return matched(a, b, lambda x, y: _equal(x, y, options))
+        return all(_element(x, y, options) for x, y in zip(a, b, strict=True))
+    return matched(a, b, lambda x, y: _element(x, y, options))
 
 
 def _items_named(node: Answer) -> tuple[Answer, ...]:
@@ -175,6 +212,9 @@ def _items_named(node: Answer) -> tuple[Answer, ...]:
 
 
 def _items(node: Answer) -> tuple[Answer, ...]:
+    if isinstance(node, tree.Relation) and node.operators == ("in",):
+        values = values_of(node)
+        return _items(values[0]) if values and isinstance(values[0], tree.Set) else (node,)
     if isinstance(node, tree.Tuple | tree.List | tree.Set):
         return node.items
     return (node,)
@@ -183,67 +223,24 @@ def _items(node: Answer) -> tuple[Answer, ...]:
 def _distinct(items: tuple[Answer, ...], options: Options) -> tuple[Answer, ...]:
     found: list[Answer] = []
     for item in items:
-        if not any(_equal(item, other, options) for other in found):
+        if not any(_element(item, other, options) for other in found):
             found.append(item)
         if len(found) > 60:
             return items
     return tuple(found)
 
 
-def _quantities(first: Answer, second: Answer, options: Options) -> bool:
-    """Units agree, or one is missing; half a day is never missing from a number."""
-    units = [node.unit if isinstance(node, tree.Quantity) else "" for node in (first, second)]
-    if units[0] and units[1] and units[0] != units[1]:
-        return False
-    values = [n.value if isinstance(n, tree.Quantity) else n for n in (first, second)]
-    times = all(isinstance(value, tree.Ratio) for value in values)
-    if units[0] != units[1] and _HALF_DAYS.intersection(units) and not times:
-        return False
-    if isinstance(values[0], tree.Degrees) or isinstance(values[1], tree.Degrees):
-        return False
-    return _equal(values[0], values[1], options)
-
-
-def _degrees(first: Answer, second: Answer, options: Options) -> bool:
-    """Degrees are compared with degrees or with a bare number, and never with radians."""
-    values = [node.value if isinstance(node, tree.Degrees) else node for node in (first, second)]
-    if any(part == tree.Constant("pi") for part in parts(tuple(values))):
-        return isinstance(first, tree.Degrees) == isinstance(second, tree.Degrees) and _equal(
-            values[0], values[1], options
-        )
-    return _equal(values[0], values[1], options)
-
-
-def _ratios(first: Answer, second: Answer, options: Options) -> bool:
-    if not (isinstance(first, tree.Ratio) and isinstance(second, tree.Ratio)):
-        return False
-    a, b = first.items, second.items
-    if first.is_time and second.is_time:
-        size = max(len(a), len(b))
-        a, b = _padded(a, size), _padded(b, size)
-        return all(_equal(x, y, options) for x, y in zip(a, b, strict=True))
-    nothing = Number(Fraction(0))
-    if len(a) != len(b) or any(_equal(x, nothing, options) for x in a + b):
-        return first == second
-    return all(
-        _equal(tree.times(x, b[0]), tree.times(y, a[0]), options)
-        for x, y in zip(a[1:], b[1:], strict=True)
-    )
-
-
-def _padded(items: tuple[Answer, ...], size: int) -> tuple[Answer, ...]:
-    return items + (Number(Fraction(0)),) * (size - len(items))
-
-
 # The first kind that either answer is of decides; what is of none has a value.
 _RULES: tuple[tuple[tuple[type, ...], str, Callable[[Answer, Answer, Options], bool]], ...] = (
-    ((tree.Choice, tree.Text), "text", _texts),
+    ((tree.Formula,), "formula", lambda a, b, _: same_formula(a, b)),
+    ((tree.Choice, tree.Text), "text", lambda a, b, _: same_text(a, b)),
     ((tree.List,), "list", _sequences),
     ((tree.Relation, tree.Definition), "relation", _relations),
     ((tree.Interval, tree.Combination, tree.SetBuilder), "region", _regions),
-    ((tree.Matrix,), "matrix", _matrices),
+    ((tree.Matrix,), "matrix", _by(same_matrix)),
     ((tree.Set, tree.Tuple), "sequence", _sequences),
-    ((tree.Quantity,), "unit", _quantities),
-    ((tree.Ratio,), "ratio", _ratios),
-    ((tree.Degrees,), "degrees", _degrees),
+    ((tree.Quantity,), "unit", _by(same_quantity)),
+    ((tree.Ratio,), "ratio", _by(same_ratio)),
+    ((tree.Degrees,), "degrees", _by(same_degrees)),
+    ((tree.Residue,), "residue", _by(same_residue)),
 )

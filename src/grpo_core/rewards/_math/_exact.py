@@ -28,6 +28,14 @@ def exact_value(node: Answer) -> Fraction:
     return value
 
 
+def exact_or_none(node: Answer) -> Fraction | None:
+    """The same, or None."""
+    try:
+        return exact_value(node)
+    except NotExact:
+        return None
+
+
 def _exact(node: Answer) -> Fraction:
     if isinstance(node, Number):
         return node.value

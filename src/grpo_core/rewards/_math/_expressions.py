@@ -8,16 +8,12 @@ from fractions import Fraction
 from time import monotonic
 
 from grpo_core.rewards._math import _tree as tree
-from grpo_core.rewards._math._atoms import (
-    NOT_VALUES,
-    in_base,
-    known_call,
-    mixed_number,
-    repeating_decimal,
-)
+from grpo_core.rewards._math._atoms import mixed_number
 from grpo_core.rewards._math._numbers import Number, Unread, read_number
+from grpo_core.rewards._math._operands import call, number, symbol
 from grpo_core.rewards._math._tokens import END, Token
 from grpo_core.rewards._math._tree import Answer
+from grpo_core.rewards._math._vectors import multiplied
 
 MAX_DEPTH = 110
 MAX_ITEMS = 400
@@ -26,9 +22,10 @@ RELATION, COLON, JOIN, PLUS, MINUS, TIMES, TIGHT, FACTOR, POWER = 10, 15, 20, 30
 # Of what may stand side by side as factors, these belong to the argument of `\sin 2x`, too.
 _TIGHT_KINDS = frozenset(("number", "symbol", "constant"))
 _TIGHT_OPS = frozenset(("frac", "sqrt", "binom"))
-_OPENINGS = frozenset(("(", "group(", "abs(", "floor(", "ceil(", "[", "|"))
+_OPENINGS = frozenset((
+    "(", "group(", "abs(", "floor(", "ceil(", "[", "|", "begin", "<(", "sum", "prod", "int", "lim",
+))  # fmt: skip
 _ORDINALS = frozenset(("th", "st", "nd", "rd"))
-_APPLIED = frozenset("fghFGH")
 
 
 class Expressions:
@@ -46,8 +43,10 @@ class Expressions:
         self.prefixes = prefixes
         self.at = 0
         self.depth = 0
+        self.bound = 0  # sums, integrals and limits around
         self.bars = 0  # open `|`
         self.in_set = False  # where `|` divides
+        self.balance: int | None = None  # of square brackets, once asked
         self.turned = False  # after `]`, where `[` closes
         self.deadline = deadline
 
@@ -58,6 +57,13 @@ class Expressions:
     def next_is(self, *operators: str) -> bool:
         token = self.peek()
         return token.kind == "op" and token.text in operators and token is not END
+
+    def has_turned(self) -> bool:
+        """Whether the text has `[` that close, as `[0, 1[` has."""
+        if self.balance is None:
+            texts = [token.text for token in self.tokens]
+            self.balance = texts.count("[") - texts.count("]")
+        return self.balance > 0
 
     def take(self, *operators: str) -> bool:
         if self.next_is(*operators):
@@ -108,7 +114,9 @@ class Expressions:
         if token.text == "[" and self.turned:
             return 0
         if token.text in _TIGHT_OPS:
-            return TIGHT
+            # A fraction of units is none of values.
+            of_units = token.text == "frac" and self.peek(2).kind == "word"
+            return 0 if of_units and self.peek(1).text == "group(" else TIGHT
         return TIMES if token.text in _OPENINGS else 0
 
     def _factor(self, left: Answer) -> Answer:
@@ -116,9 +124,11 @@ class Expressions:
         before, token = self.tokens[self.at - 1], self.peek()
         if token.kind == "number" and _is_power(left) and token.spaced:
             self.at += 1
-            return tree.times(left, self._raised(self._number(token.text)))
+            return tree.times(left, self._raised(number(self, token.text)))
         if token.kind == "number":
             # Two numbers side by side are a mixed number or a slip.
+            if before.text == "!":
+                return tree.times(left, self.expression(FACTOR))
             if not (before.kind == "number" and token.spaced and before.text.isdigit()):
                 raise Unread("unparsable")
             self.at += 1
@@ -129,14 +139,12 @@ class Expressions:
             return mixed_number(left, read_number(token.text), read_number(over.text))
         is_fraction = token.text == "frac" and token.kind == "op"
         right = self.expression(FACTOR)
-        if isinstance(right, NOT_VALUES) or isinstance(left, NOT_VALUES):
-            raise Unread("unparsable")
         if is_fraction and before.kind == "number" and isinstance(right, Number):
             if not before.text.isdigit():
                 raise Unread("unparsable")
             whole = right.value.numerator, right.value.denominator
             return mixed_number(left, Number(Fraction(whole[0])), Number(Fraction(whole[1])))
-        return tree.times(left, right)
+        return multiplied(left, right)
 
     def _raised(self, node: Answer) -> Answer:
         return self.infix["^"][1](self, node, "^") if self.take("^") else node
@@ -147,13 +155,13 @@ class Expressions:
             raise Unread("unparsable")
         self.at += 1
         if token.kind == "number":
-            return self._number(token.text)
+            return number(self, token.text)
         if token.kind == "symbol":
-            return self._symbol(token.text)
+            return symbol(self, token.text)
         if token.kind == "constant":
             return tree.Set(()) if token.text == "empty" else tree.Constant(token.text)
         if token.kind == "function":
-            return self._call(token.text)
+            return call(self, token.text)
         action = self.prefixes.get(token.text) if token.kind == "op" else None
         if action is None:
             raise Unread("unparsable")
@@ -163,10 +171,12 @@ class Expressions:
         r"""What `\frac` and `\binom` take: a group, or one token, or one digit of a number."""
         token = self.peek()
         if token.kind == "number" and len(token.text) > 1:
-            if not token.text.isdigit():
+            digits = token.text.removesuffix(".")  # or the full stop of a sentence
+            if not digits.isdigit():
                 raise Unread("unparsable")
-            self.tokens[self.at] = Token("number", token.text[1:], False)
-            return read_number(token.text[0])
+            self.tokens[self.at] = Token("number", digits[1:], False)
+            self.at += len(digits) == 1
+            return read_number(digits[0])
         if self.take("group("):
             return self.group(")group")
         if self.next_is("+", "-", "pm", "mp"):
@@ -205,45 +215,6 @@ class Expressions:
         if self.take("group("):
             return self.group(")group")
         return self.expression(POWER - 1)
-
-    def _number(self, text: str) -> Answer:
-        if self.take("overline"):
-            self.expect("group(")
-            repeated = self.peek().text
-            self.at += 1
-            self.expect(")group")
-            return repeating_decimal(text, repeated)
-        if self.take("_"):
-            grouped = self.take("group(")
-            base = self.peek().text
-            self.at += 1
-            if grouped:
-                self.expect(")group")
-            return in_base(text, base)
-        return read_number(text)
-
-    def _symbol(self, name: str) -> Answer:
-        # I(0) is the value of I at 0 and no product, which would be 0 whatever stands beside it.
-        at_zero = self.next_is("(") and [self.peek(n).text for n in (1, 2)] == ["0", ")"]
-        if (at_zero or name.rstrip("'")[:1] in _APPLIED) and self.take("("):
-            return tree.Apply(name, self.items(")")[0])
-        return tree.Symbol(name)
-
-    def _call(self, name: str) -> Answer:
-        base = None
-        if self.take("_"):
-            if name not in ("log", "max", "min"):
-                raise Unread("unparsable")
-            base = self.group(")group") if self.take("group(") else self.prefix(POWER)
-        raised = self.exponent() if self.take("^") else None
-        if self.take("("):
-            arguments = self.items(")")[0]
-        elif self.take("group("):
-            arguments = self.items(")group")[0]
-        else:
-            arguments = (self.expression(TIGHT - 1),)
-        call = known_call(name, arguments, base, inverse=raised == tree.MINUS_ONE)
-        return call if raised is None or raised == tree.MINUS_ONE else tree.Power(call, raised)
 
 
 def _is_power(node: Answer) -> bool:

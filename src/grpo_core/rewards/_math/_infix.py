@@ -4,7 +4,6 @@ from collections.abc import Callable, Mapping
 from fractions import Fraction
 
 from grpo_core.rewards._math import _tree as tree
-from grpo_core.rewards._math._atoms import value_of
 from grpo_core.rewards._math._expressions import (
     COLON,
     FACTOR,
@@ -17,8 +16,17 @@ from grpo_core.rewards._math._expressions import (
 )
 from grpo_core.rewards._math._numbers import Number, Unread
 from grpo_core.rewards._math._tree import Answer
+from grpo_core.rewards._math._vectors import (
+    added,
+    divided,
+    multiplied,
+    negated,
+    transposed,
+    value_of,
+)
 
-RELATIONS = frozenset(("=", "!=", "<", ">", "<=", ">=", "~", "in"))
+LOWEST = 5  # what divides a whole group
+RELATIONS = frozenset(("=", "!=", "<", ">", "<=", ">=", "~", "in", "equiv"))
 
 
 def _add(reader: Expressions, left: Answer, operator: str) -> Answer:
@@ -29,15 +37,32 @@ def _add(reader: Expressions, left: Answer, operator: str) -> Answer:
     if operator in ("pm", "mp"):
         right = tree.PlusMinus(value_of(right), 1 if operator == "pm" else -1)
     elif operator == "-":
-        right = tree.negative(value_of(right))
-    return tree.total(value_of(left), value_of(right))
+        right = negated(right)
+    return added(left, right)
 
 
 def _multiply(reader: Expressions, left: Answer, operator: str) -> Answer:
-    right = value_of(reader.expression(FACTOR))
-    return (
-        tree.times(value_of(left), right) if operator == "*" else tree.over(value_of(left), right)
-    )
+    right = reader.expression(FACTOR)
+    if operator == "/":
+        # The sign after 85/3 is one of the whole quotient.
+        if isinstance(left, Number) and isinstance(right, tree.Degrees):
+            return tree.Degrees(divided(left, right.value))
+        return divided(left, right)
+    if _is_arrow(left) and _is_arrow(right):
+        return _product_of_vectors(left, right, operator)
+    return multiplied(left, right)
+
+
+def _is_arrow(node: Answer) -> bool:
+    last = node.items[-1] if isinstance(node, tree.Product) else node
+    return isinstance(last, tree.Symbol) and last.name.startswith("vec ")
+
+
+def _product_of_vectors(left: Answer, right: Answer, operator: str) -> Answer:
+    r"""`\vec a \times \vec b` keeps its order; `\vec a \cdot \vec b` has none."""
+    if operator == "times":
+        return tree.Apply("#cross", (left, right))
+    return tree.Apply("#dot", tuple(sorted((left, right), key=repr)))
 
 
 def _raise(reader: Expressions, left: Answer, _: str) -> Answer:
@@ -50,6 +75,8 @@ def _raise(reader: Expressions, left: Answer, _: str) -> Answer:
     raised = reader.exponent()
     if reader.next_is("^"):  # a^{b}^{c} is an error in LaTeX, too
         raise Unread("unparsable")
+    if isinstance(left, tree.Tuple | tree.Matrix) and raised == tree.Symbol("T"):
+        return transposed(left)
     return left if raised is None else tree.Power(value_of(left), value_of(raised))
 
 
@@ -59,7 +86,28 @@ def _relate(reader: Expressions, left: Answer, operator: str) -> Answer:
         operators.append(reader.peek().text)
         reader.at += 1
         items.append(reader.expression(RELATION))
+    if "equiv" in operators:
+        return _congruent(operators, items)
     return tree.Relation(tuple(operators), tuple(items))
+
+
+def _congruent(operators: list[str], items: list[Answer]) -> Answer:
+    """A congruence says in which class the left side is; without a modulus it is an identity."""
+    if operators == ["equiv"]:
+        return tree.Relation(("in" if isinstance(items[1], tree.Residue) else "=",), tuple(items))
+    raise Unread("unparsable")
+
+
+def _residue(reader: Expressions, left: Answer, _: str) -> Answer:
+    return tree.Residue(value_of(left), value_of(reader.expression(COLON)))
+
+
+def _choose(reader: Expressions, left: Answer, _: str) -> Answer:
+    return tree.Call("binom", (value_of(left), value_of(reader.expression(LOWEST))))
+
+
+def _over(reader: Expressions, left: Answer, _: str) -> Answer:
+    return divided(left, value_of(reader.expression(LOWEST)))
 
 
 def _join(reader: Expressions, left: Answer, operator: str) -> Answer:
@@ -109,7 +157,8 @@ INFIX: Mapping[str, tuple[int, Callable[[Expressions, Answer, str], Answer]]] = 
     dict.fromkeys(RELATIONS, (RELATION, _relate))
     | dict.fromkeys(("cup", "cap", "setminus"), (JOIN, _join))
     | dict.fromkeys(("+", "-", "pm", "mp"), (PLUS, _add))
-    | dict.fromkeys(("*", "/"), (TIMES, _multiply))
+    | dict.fromkeys(("*", "/", "cdot", "times"), (TIMES, _multiply))
     | {":": (COLON, _ratio), "^": (POWER, _raise), "!": (POWER, _factorial)}
-    | {"%": (POWER, _percent), "deg": (POWER, _degrees)}
+    | {"%": (POWER, _percent), "deg": (POWER, _degrees), "mod": (COLON, _residue)}
+    | {"choose": (LOWEST, _choose), "over": (LOWEST, _over)}
 )

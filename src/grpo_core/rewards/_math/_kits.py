@@ -9,6 +9,7 @@ import math
 import threading
 from collections.abc import Callable
 from fractions import Fraction
+from importlib import import_module
 from typing import Any, NamedTuple
 
 DIGITS = (30, 60, 120)
@@ -66,7 +67,10 @@ def _factorial(value: complex) -> complex:
 
 
 def _binomial(n: complex, k: complex) -> complex:
-    return complex(math.comb(_whole(n, 500), _whole(k, 500)))
+    whole, taken = _whole(n, 10_000), _whole(k, 10_000)
+    if min(taken, abs(whole - taken)) > 150:
+        raise Undefined
+    return complex(math.comb(whole, taken))
 
 
 def _floor(value: float) -> complex:
@@ -101,6 +105,8 @@ def precise_kits() -> tuple[Kit, ...]:
     """The kits of 30, 60 and 120 digits; a thread has its own, since mpmath shares no context."""
     kits = getattr(_OF_THREAD, "kits", None)
     if kits is None:
+        # All of it: of a package that another thread is importing, a part may come half made.
+        import_module("mpmath")
         _fill_constants()
         kits = _OF_THREAD.kits = tuple(map(_precise_kit, DIGITS))
     return kits

@@ -36,7 +36,8 @@ class Unread(Exception):  # noqa: N818 - no error: it carries a verdict's reason
 class Number(NamedTuple):
     """A value, and how it was printed: `unit` is what one more in its last decimal place is worth.
 
-    `unit` is None, and `digits` 0, unless it was written with digits after a point.
+    `unit` is None, and `digits` 0, unless it was written with digits after a point; what is
+    computed from such numbers has a `unit` of 0, since it has no last place.
     """
 
     value: Fraction
@@ -62,7 +63,7 @@ def read_number(text: str) -> Number:
         exponent = spelled["e"] or spelled["plain"] or spelled["braced"]
         number = _decimal(digits, _exponent(exponent) if exponent else 0)
     elif spelled := _QUOTIENT.fullmatch(size):
-        number = Number(_quotient(spelled))
+        number = _quotient(spelled)
     else:
         raise Unread("unparsable")
     if sign == share == 1:
@@ -93,7 +94,7 @@ def _exponent(text: str) -> int:
     return int(text)
 
 
-def _quotient(spelled: re.Match[str]) -> Fraction:
+def _quotient(spelled: re.Match[str]) -> Number:
     over = spelled["over"] or spelled["top"] or spelled["top_digit"]
     under = spelled["under"] or spelled["bottom"] or spelled["bottom_digit"]
     top, bottom = _decimal(over).value, _decimal(under).value
@@ -101,8 +102,8 @@ def _quotient(spelled: re.Match[str]) -> Fraction:
         raise Unread("unparsable")
     whole = spelled["whole"] or spelled["latex_whole"]
     if not whole:
-        return top / bottom
+        return Number(top / bottom, Fraction(0) if "." in over + under else None)
     # A mixed number has a proper fraction of two integers; 2\frac{3}{2} might be a product.
     if not (over.isdigit() and under.isdigit() and 0 < top < bottom):
         raise Unread("unparsable")
-    return _decimal(whole).value + top / bottom
+    return Number(_decimal(whole).value + top / bottom)

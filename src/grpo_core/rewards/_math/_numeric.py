@@ -23,6 +23,8 @@ _ORDERS = {
     "=": operators.eq, "!=": operators.ne,
 }  # fmt: skip
 
+_CLOSE = 1e-12  # as a share, of what doubles cannot tell apart
+
 Point = Callable[[str], complex]
 
 
@@ -50,7 +52,7 @@ def evaluate(node: Answer, kit: Kit, point: Point) -> Any:
         return evaluate(node.value, kit, point) * kit.constants["pi"] / 180
     if isinstance(node, tree.Call) and node.name == "cases":
         for value, condition in zip(node.items[::2], node.items[1::2], strict=True):
-            if _holds(condition, kit, point):
+            if holds(condition, kit, point):
                 return evaluate(value, kit, point)
         raise Undefined
     if isinstance(node, tree.Call):
@@ -64,11 +66,22 @@ def evaluate(node: Answer, kit: Kit, point: Point) -> Any:
     raise Undefined
 
 
-def _holds(condition: Answer, kit: Kit, point: Point) -> bool:
+def holds(condition: Answer, kit: Kit, point: Point) -> bool:
+    """Whether the condition of a case holds at a point; what all but agrees is equal."""
     if isinstance(condition, tree.Text):
         return True
+    if isinstance(condition, tree.Combination) and condition.operator in ("cup", "cap"):
+        each = (holds(item, kit, point) for item in condition.items)
+        return any(each) if condition.operator == "cup" else all(each)
     if not isinstance(condition, tree.Relation):
         raise Undefined
+    residue = condition.items[-1]
+    if condition.operators == ("in",) and isinstance(residue, tree.Residue):
+        nodes = (condition.items[0], residue.value, residue.modulus)
+        value, rest, modulus = (evaluate(node, kit, point) for node in nodes)
+        if any(each.imag != 0 or each.real != int(each.real) for each in (value, rest, modulus)):
+            raise Undefined
+        return int(value.real - rest.real) % int(modulus.real) == 0
     values = [evaluate(item, kit, point) for item in condition.items]
     if any(value.imag != 0 for value in values):
         raise Undefined
@@ -76,7 +89,8 @@ def _holds(condition: Answer, kit: Kit, point: Point) -> bool:
         compare = _ORDERS.get(operator)
         if compare is None:
             raise Undefined
-        if not compare(a.real, b.real):
+        gap = a.real - b.real
+        if not compare(0 if abs(gap) <= _CLOSE * abs(b.real) else gap, 0):
             return False
     return True
 
@@ -175,9 +189,18 @@ def real_point(trial: int) -> Point:
 
 
 def integer_point(trial: int) -> Point:
-    """Whole numbers from 0 on; the first trials go through 0, 1, 2, ... for a lone symbol."""
+    """Whole numbers for a lone symbol: 0, 1, 2, ... and then any."""
 
     def value(name: str) -> complex:
         return complex(trial if trial < 40 else residue_of_name(name, trial) % 50)
+
+    return value
+
+
+def integer_points(trial: int) -> Point:
+    """Whole numbers for several symbols, small at first."""
+
+    def value(name: str) -> complex:
+        return complex(residue_of_name(name, trial) % (8 if trial < 30 else 30))
 
     return value

@@ -3,38 +3,42 @@
 from collections.abc import Callable
 
 from grpo_core.rewards._math import _tree as tree
-from grpo_core.rewards._math._atoms import value_of
+from grpo_core.rewards._math._bound import integral, limit, summed
+from grpo_core.rewards._math._environments import environment
 from grpo_core.rewards._math._expressions import COLON, MAX_ITEMS, MINUS, POWER, Expressions
+from grpo_core.rewards._math._joined import each_matters, joined
 from grpo_core.rewards._math._numbers import Unread
+from grpo_core.rewards._math._regions import is_region
 from grpo_core.rewards._math._tokens import END
 from grpo_core.rewards._math._tree import Answer
+from grpo_core.rewards._math._vectors import divided, negated, value_of
 
-_CONDITIONS = (tree.Relation, tree.Text)
+_DIFFERENTIALS = (tree.Symbol("d"), tree.Symbol("partial"))
 
 
 def _signed(reader: Expressions, operator: str, power: int) -> Answer:
-    item = value_of(reader.expression(max(MINUS, power)))
+    item = reader.expression(max(MINUS, power))
     if operator in ("pm", "mp"):
-        return tree.PlusMinus(item, 1 if operator == "pm" else -1)
-    return tree.negative(item) if operator == "-" else item
+        return tree.PlusMinus(value_of(item), 1 if operator == "pm" else -1)
+    return negated(item) if operator == "-" else value_of(item)
 
 
 def _fraction(reader: Expressions, _: str, __: int) -> Answer:
-    top = value_of(reader.argument())
+    top = reader.argument()
     bottom = value_of(reader.argument())
-    return _derivative(top, bottom) or tree.over(top, bottom)
+    return _derivative(top, bottom) or divided(top, bottom)
 
 
 def _derivative(top: Answer, bottom: Answer) -> Answer | None:
     r"""The symbol that `\frac{dy}{dx}` is."""
     names: list[str] = []
-    if top == tree.Symbol("d") and isinstance(bottom, tree.Product) and bottom.items[0] == top:
+    if top in _DIFFERENTIALS and isinstance(bottom, tree.Product) and bottom.items[0] == top:
         raise Unread("unparsable")  # an operator, not a quotient
     for side in (top, bottom):
         if not isinstance(side, tree.Product) or len(side.items) != 2:
             return None
         d, name = side.items
-        if d != tree.Symbol("d") or not isinstance(name, tree.Symbol):
+        if d not in _DIFFERENTIALS or not isinstance(name, tree.Symbol):
             return None
         names.append(name.name)
     return tree.Symbol(f"d{names[0]}/d{names[1]}")
@@ -62,7 +66,8 @@ def _root(reader: Expressions, _: str, __: int) -> Answer:
 
 def _enclosed(reader: Expressions, operator: str, _: int) -> Answer:
     name = {"abs(": "abs", "floor(": "floor", "ceil(": "ceil"}[operator]
-    return tree.Call(name, (value_of(reader.group(")" + name)),))
+    inside = reader.group(")" + name)
+    return _size(inside) if name == "abs" else tree.Call(name, (value_of(inside),))
 
 
 def _bar(reader: Expressions, _: str, __: int) -> Answer:
@@ -70,6 +75,13 @@ def _bar(reader: Expressions, _: str, __: int) -> Answer:
     inside = reader.expression()
     reader.expect("|")
     reader.bars -= 1
+    return _size(inside)
+
+
+def _size(inside: Answer) -> Answer:
+    """The absolute value of a value; of a set, a number of which the name is all that is known."""
+    if isinstance(inside, tree.Combination):
+        return tree.Apply("#size", (inside,))
     return tree.Call("abs", (value_of(inside),))
 
 
@@ -83,8 +95,9 @@ def _angles(reader: Expressions, _: str, __: int) -> Answer:
 
 
 def _bracket(reader: Expressions, opening: str, _: int) -> Answer:
-    turned, reader.turned = reader.turned, opening == "]"
-    items, closing = reader.items(*((")", "]") if opening != "]" else ("[", "]", ")")))
+    turned = reader.turned
+    reader.turned = opening == "]" or (opening == "[" and reader.has_turned())
+    items, closing = reader.items(*((")", "]", "[") if reader.turned else (")", "]")))
     reader.turned = turned
     if opening == "(" and closing == ")":
         return items[0] if len(items) == 1 else tree.Tuple(items)
@@ -100,10 +113,19 @@ def _set(reader: Expressions, _: str, __: int) -> Answer:
         return tree.Set(())
     bars, reader.bars, in_set, reader.in_set = reader.bars, 0, reader.in_set, True
     first = reader.expression(COLON)
+    domain = reader.expression(COLON) if reader.take("in") else tree.Constant("R")
     reader.in_set = in_set
     if reader.take("|", ":"):
-        condition, reader.bars = reader.items("}")[0], bars
-        return tree.SetBuilder(first, condition[0] if len(condition) == 1 else tree.List(condition))
+        condition, reader.bars = _condition(reader), bars
+        if domain != tree.Constant("R"):
+            within = tree.Relation(("in",), (first, domain))
+            rest = condition.items if isinstance(condition, tree.List) else (condition,)
+            if not isinstance(domain, tree.Constant) and not each_matters([*rest, within], {"and"}):
+                raise Unread("unparsable")
+            condition = tree.List((*rest, within))
+        return tree.SetBuilder(first, condition)
+    if domain != tree.Constant("R"):
+        raise Unread("unparsable")
     items = [first]
     while reader.take(",", ";"):
         if len(items) >= MAX_ITEMS:
@@ -114,64 +136,37 @@ def _set(reader: Expressions, _: str, __: int) -> Answer:
     return tree.Set(tuple(items))
 
 
-def _environment(reader: Expressions, _: str, __: int) -> Answer:
-    reader.expect("group(")
-    name = reader.peek().text
-    reader.at += 1
-    reader.expect(")group")
-    if name == "array":
-        while not reader.take(")group"):
-            if reader.peek() is END:
-                raise Unread("unparsable")
-            reader.at += 1
-    elif name != "cases" and not name.endswith("matrix"):
-        raise Unread("unparsable")
-    rows: list[tuple[Answer, ...]] = []
-    while not reader.take("end"):
-        row = [reader.expression()]
-        reader.take(",")
-        while reader.take("&"):
-            row.append(_condition(reader) if name == "cases" else reader.expression())
-        rows.append(tuple(row))
-        if not reader.take("row") and not reader.next_is("end"):
-            raise Unread("unparsable")
-    for closing in ("group(", name, ")group"):
-        if reader.peek().text != closing:
-            raise Unread("unparsable")
-        reader.at += 1
-    if not rows or len({len(row) for row in rows}) != 1:
-        raise Unread("unparsable")
-    if name == "cases":
-        if len(rows[0]) != 2 or not all(
-            isinstance(condition, _CONDITIONS) for _, condition in rows
-        ):
-            raise Unread("unparsable")
-        return tree.Call("cases", tuple(item for row in rows for item in row))
-    return tree.Matrix(tuple(rows))
+def _overline(reader: Expressions, _: str, __: int) -> Answer:
+    """A conjugate or complement: a value of its own."""
+    return tree.Apply("#bar", (reader.argument(),))
 
 
 def _condition(reader: Expressions) -> Answer:
-    """When a case holds; `otherwise` always does."""
-    words: list[str] = []
-    while reader.peek().kind == "word":
-        words.append(reader.peek().text.casefold())
-        reader.at += 1
-    if words in (["otherwise"], ["else"]):
-        return tree.Text(("otherwise",))
-    if words not in ([], ["if"], ["for"], ["when"]):
-        raise Unread("unparsable")
-    condition = reader.expression()
-    reader.take(",", ".", ";")
-    return condition
-
-
-def _style(reader: Expressions, _: str, __: int) -> Answer:
-    return reader.argument()
+    """The conditions of a set, and the brace that closes it."""
+    items, joints = [reader.expression()], list[str]()
+    while not reader.take("}"):
+        word = reader.peek()
+        if word.kind == "word" and word.text in ("and", "or"):
+            reader.at += 1
+            joints.append(word.text)
+        else:
+            reader.expect(",", ";")
+            joints.append("and")
+        if len(items) >= MAX_ITEMS:
+            raise Unread("too_large")
+        items.append(reader.expression())
+    if set(joints) == {"and"} and not all(map(is_region, items)):
+        return tree.List(tuple(items))
+    return joined(items, joints)
 
 
 def _dots(reader: Expressions, _: str, __: int) -> Answer:
     # Dots stand for what is left out only between what is not: `1, 2, \ldots, n`.
-    if reader.at < 2 or reader.peek().text not in (",", "+", "*") or reader.peek() is END:
+    if (
+        reader.at < 2
+        or reader.peek().text not in (",", "+", "*", "cdot", "times")
+        or reader.peek() is END
+    ):
         raise Unread("unparsable")
     return tree.Symbol("...")
 
@@ -181,5 +176,6 @@ PREFIXES: dict[str, Callable[[Expressions, str, int], Answer]] = (
     | dict.fromkeys(("abs(", "floor(", "ceil("), _enclosed)
     | dict.fromkeys(("(", "[", "]"), _bracket)
     | {"frac": _fraction, "binom": _binomial, "sqrt": _root, "|": _bar, "{": _set}
-    | {"group(": _braces, "<(": _angles, "begin": _environment, "...": _dots, "overline": _style}
+    | {"group(": _braces, "<(": _angles, "begin": environment, "...": _dots, "overline": _overline}
+    | {"sum": summed, "prod": summed, "int": integral, "lim": limit}
 )

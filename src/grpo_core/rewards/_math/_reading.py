@@ -1,29 +1,30 @@
 r"""A whole answer: items between commas, and the words, units and labels around their values."""
 
 import re
-from fractions import Fraction
 from math import inf
 
 from grpo_core.rewards._math import _tree as tree
+from grpo_core.rewards._math._commands import WORDS
 from grpo_core.rewards._math._expressions import MAX_ITEMS, Expressions
 from grpo_core.rewards._math._infix import INFIX
-from grpo_core.rewards._math._numbers import Number, Unread
+from grpo_core.rewards._math._joined import joined
+from grpo_core.rewards._math._numbers import Unread
 from grpo_core.rewards._math._prefix import PREFIXES
 from grpo_core.rewards._math._tokens import END, Token, tokenize
 from grpo_core.rewards._math._tree import Answer
-from grpo_core.rewards._math._units import MONTHS, is_unit, scaled_unit, unit_name
+from grpo_core.rewards._math._units import MONTHS, is_label, is_unit, scaled_unit, unit_name
+from grpo_core.rewards._math._wording import choice, compound, named, prose, with_unit
 
 MAX_CHARACTERS = 2_000
 
-_IN_UNITS = frozenset(("^", "/", "*", ".", "-", "group(", ")group"))
+_IN_UNITS = frozenset(("^", "/", "*", "cdot", "times", ".", "-", "group(", ")group", "deg"))
 _SEPARATING = frozenset(("and", "or"))
 _CURRENCIES = {"$": "dollar", "€": "euro", "£": "pound", "¥": "yuan"}
-_BOUND = re.compile(r"for (?:all|any|every|each|some) |where |such that ")
-_STYLE = re.compile(r"\\(?:text|textbf|textrm|textit|mathrm|mathbf|mbox)\s*(?=\{)|\\[ ,;!]|[{}$]")
-_CHOICE = re.compile(r"\(([A-Z])\)\s*(?:[:.]\s*)?(.*)|([A-J])[).:]\s+(.*)", re.DOTALL)
-_OTHER_CHOICE = re.compile(r"\([A-J]\)|\b(?:or|and|not)\b")
-_NO_PROSE = re.compile(r"[\\?_=<>()\[\]+*/^|@#&]")
-_PROSE = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|[0-9]+(?:\.[0-9]+)?")
+_BOUND = re.compile(r"for (?:all|any|every|each|some|integers?) |where |such that ")
+_NOT_ALL_INTEGERS = frozenset((
+    "positive", "natural", "negative", "nonnegative", "non", "nonzero", "even", "odd", ">", ">=",
+    "<", "<=", "!=", "=",
+))  # fmt: skip
 
 
 def parse_answer(text: str) -> Answer:
@@ -59,75 +60,75 @@ def read_tree(text: str, deadline: float) -> Answer:
     """The tree of `text`, or `Unread`. The deadline is on the clock of `time.monotonic`."""
     if len(text) > MAX_CHARACTERS:
         raise Unread("too_large")
-    if choice := _choice(text):
-        return choice
+    if option := choice(text):
+        return option
     try:
         return _Reader(
             tokenize(text.strip().rstrip("\\").replace("{:}", ":")), deadline, INFIX, PREFIXES
         ).answer()
     except Unread as unread:
-        prose = _prose(text) if unread.reason == "unparsable" else None
-        if prose is None:
+        words = prose(text) if unread.reason == "unparsable" else None
+        if words is None:
             raise
-        return prose
+        return words
     except RecursionError:  # the caller's own stack was nearly full
         raise Unread("too_large") from None
 
 
-def _choice(text: str) -> tree.Choice | None:
-    plain = _STYLE.sub(_space, text).strip()
-    found = _CHOICE.fullmatch(plain)
-    if found is None:
-        return None
-    letter, rest = found[1] or found[3], found[2] or found[4] or ""
-    # What follows explains the option; it must not name another, nor go on with algebra.
-    if rest and (_OTHER_CHOICE.search(rest) or not (rest[0].isalnum() or rest[0] == "\\")):
-        return None
-    if rest and found[1] and plain[3:4] not in " :.\n":
-        return None
-    return tree.Choice(letter)
-
-
-def _space(found: re.Match[str]) -> str:
-    return " " if found[0][0] == "\\" and not found[0][1].isalpha() else ""
-
-
-def _prose(text: str) -> tree.Text | None:
-    """Words, where the text is a sentence and no broken formula."""
-    plain = _STYLE.sub(" ", text)
-    words = tuple(_PROSE.findall(plain.casefold()))
-    if _NO_PROSE.search(plain) or sum(len(word) >= 3 for word in words) < 3:
-        return None
-    return tree.Text(words)
-
-
 class _Reader(Expressions):
+    integers: tuple[tree.Symbol, ...] = ()
+
     def answer(self) -> Answer:
-        items = [self._item()]
-        while self._separator():
+        items, joints = [self._item()], list[str]()
+        while joint := self._joint():
             if len(items) >= MAX_ITEMS:
                 raise Unread("too_large")
+            if _BOUND.match(self._rest()):
+                self._bound_names()
+                break
+            joints.append(joint)
             items.append(self._item())
         self.take(".")
         if self.peek() is not END:
             raise Unread("unparsable")
-        return items[0] if len(items) == 1 else tree.List(tuple(items))
+        answer = joined(items, joints)
+        if not self.integers:
+            return answer
+        bound = (tree.Relation(("in",), (name, tree.Constant("Z"))) for name in self.integers)
+        return tree.List((*(answer.items if isinstance(answer, tree.List) else (answer,)), *bound))
 
     def _is_separating(self, token: Token) -> bool:
         return token.kind == "word" and token.text.casefold() in _SEPARATING
 
-    def _separator(self) -> bool:
-        comma = self.take(",", ";")
-        word = self._is_separating(self.peek())
-        self.at += word
-        return comma or word
+    def _joint(self) -> str:
+        """What stands between two items: a comma, `and` or `or`; nothing after the last one."""
+        comma = "," if self.take(",", ";") else ""
+        if not self._is_separating(self.peek()):
+            return comma
+        self.at += 1
+        return self.tokens[self.at - 1].text.casefold()
+
+    def _bound_names(self) -> None:
+        """Take what says for which values a formula holds; names of all integers are kept."""
+        rest = self.tokens[self.at :]
+        words = {token.text.casefold().removesuffix("s") for token in rest}
+        integers = "integer" in words or any(token[:2] == ("constant", "Z") for token in rest)
+        if integers and not words & _NOT_ALL_INTEGERS:
+            names = [token.text for token in rest if token.kind in ("symbol", "word")]
+            self.integers = tuple(tree.Symbol(n) for n in names if len(n) == 1 and n != "a")
+        self.at = len(self.tokens)
 
     def _item(self) -> Answer:
         if self.peek().kind == "word":
-            words = self._words()
-            if self.take(":", "=") or words == ["only"]:
+            start, words = self.at, self._words()
+            if words == ["only"]:
                 return self._item_of_label()
-            return self._text(words)
+            if self.take(":", "="):
+                if not is_label(words):  # not: 17
+                    raise Unread("unparsable")
+                item, name = self._item_of_label(), tree.Symbol(" ".join(words))
+                return item if isinstance(item, tree.Relation) else named(name, item)
+            return self._text(words, start)
         return self._item_of_label()
 
     def _item_of_label(self) -> Answer:
@@ -141,14 +142,18 @@ class _Reader(Expressions):
             currency = self.peek().text
             self.at += 1
         unit = _CURRENCIES.get(currency, "")
-        if self.peek().kind == "word" and not self._is_separating(self.peek()):
+        of_units = self.next_is("frac") and self.peek(2).kind == "word"
+        if of_units or (self.peek().kind == "word" and not self._is_separating(self.peek())):
             if _BOUND.match(self._rest()):
-                self.at = len(self.tokens)
+                self._bound_names()
             else:
                 words = self._unit()
                 scaled = unit and scaled_unit(words)[1] == ""  # $5 million
                 unit = f"{words} {unit}" if scaled else words
-        return _with_unit(item, unit)
+        quantity = with_unit(item, unit)
+        if self.peek().kind == "number" and isinstance(quantity, tree.Quantity):
+            return compound(quantity, self._item_of_label())  # 1 hour 30 minutes
+        return quantity
 
     def _definition(self) -> Answer | None:
         """A function's name and its parameters before `=`, or None with nothing read."""
@@ -171,7 +176,10 @@ class _Reader(Expressions):
     def _words(self) -> list[str]:
         words: list[str] = []
         while self.peek().kind == "word" and not self._is_separating(self.peek()):
-            words.append(self.peek().text.casefold())
+            word = self.peek().text
+            # Co is no CO.
+            formula = len(word) == 2 and word[0].isupper() and word.casefold() not in WORDS
+            words.append(word if formula else word.casefold())
             self.at += 1
             while self.take(".", "'", "!") or (self.next_is("-") and self.peek(1).kind == "word"):
                 self.at += self.next_is("-")
@@ -179,13 +187,12 @@ class _Reader(Expressions):
             raise Unread("unparsable")
         return words
 
-    def _text(self, words: list[str]) -> Answer:
+    def _text(self, words: list[str], start: int) -> Answer:
         if len(words) == 1 and words[0] in MONTHS and self.peek().kind == "number":
             words.append(self.peek().text)
             self.at += 1
-        letter = self.tokens[self.at - 1].text
-        if len(words) == 1 and len(letter) == 1:
-            return tree.Symbol(letter)
+        if len(words) == 1 and len(words[0]) == 1:
+            return tree.Symbol(self.tokens[start].text)
         return tree.Text(tuple(words))
 
     def _rest(self) -> str:
@@ -193,45 +200,47 @@ class _Reader(Expressions):
 
     def _unit(self) -> str:
         r"""The words after a value, as `cm^2`, `m/s` or `stuffed goats`."""
+        words = self._pieces()
+        unit = unit_name(words)
+        if not (is_unit(words) and is_unit(unit)):
+            raise Unread("unparsable")
+        return unit
+
+    def _pieces(self) -> str:
         pieces: list[str] = []
         while self.peek() is not END and not self._is_separating(self.peek()):
             token = self.peek()
-            spelling = {"group(": "", ")group": "", ".": ""}.get(token.text, token.text)
+            if token.kind == "op" and token.text == "frac" and self.peek(2).kind != "word":
+                break
+            if token.kind == "op" and token.text == "frac":
+                self.at += 1
+                pieces += ["(", self._group(), ")/(", self._group(), ")"]
+                continue
+            spelling = {"group(": "", ")group": "", ".": "", "deg": "°"}.get(token.text, token.text)
+            spelling = {"cdot": "*", "times": "*"}.get(spelling, spelling)
             if token.kind == "op" and token.text not in _IN_UNITS:
                 break
-            if token.kind == "number" and pieces[-1:] != ["^"]:
-                raise Unread("unparsable")
-            if token.kind not in ("word", "op", "number", "symbol"):
+            if token.kind == "number" and pieces[-1:] not in (["^"], ["-"]):
+                break
+            if token.kind not in ("word", "op", "number", "symbol", "constant"):
                 raise Unread("unparsable")
             after_word = pieces and token.kind == "word" and token.spaced
             pieces += [" "] if after_word else []
             pieces += [spelling] if spelling else []
             self.at += 1
-        unit = unit_name("".join(pieces))
-        if not is_unit(unit):
+        if pieces and pieces[-1] in ("*", "/", "^", "-", "°"):
             raise Unread("unparsable")
-        return unit
+        return "".join(pieces)
 
-
-def _with_unit(item: Answer, unit: str) -> Answer:
-    scale, unit = scaled_unit(unit)
-    if scale != 1:
-        if not isinstance(item, Number):
-            raise Unread("unparsable")
-        item = Number(item.value * scale, item.unit and item.unit * scale, item.digits)
-    if not unit:
-        return item
-    if unit in MONTHS and isinstance(item, Number):
-        return tree.Text((unit, str(item.value)))
-    if unit == "percent" and isinstance(item, Number):
-        return Number(item.value / 100, item.unit and item.unit / 100, item.digits)
-    if unit == "percent":
-        return tree.times(item, Number(Fraction(1, 100)))
-    if unit == "degree":
-        return tree.Degrees(item)
-    if isinstance(item, tree.Relation) and item.operators[-1] in ("=", "~"):
-        last = tree.Quantity(item.items[-1], unit)
-        return tree.Relation(item.operators, (*item.items[:-1], last))
-    if isinstance(item, tree.Set | tree.Text | tree.Relation | tree.Choice | tree.Combination):
-        raise Unread("unparsable")
-    return tree.Quantity(item, unit)
+    def _group(self) -> str:
+        """One side of a fraction of units."""
+        self.expect("group(")
+        start, depth = self.at, 1
+        while depth:
+            if self.peek() is END:
+                raise Unread("unparsable")
+            depth += self.next_is("group(") - self.next_is(")group")
+            self.at += 1
+        inside = self.tokens[start : self.at - 1]
+        spelled = ("" if token.text in ("group(", ")group") else token.text for token in inside)
+        return " ".join(spelled).replace("^ ", "^").replace("- ", "-")

@@ -8,10 +8,12 @@ from typing import NamedTuple
 from grpo_core.rewards._box import COMMANDS, boxes
 from grpo_core.rewards._math import _answers
 from grpo_core.rewards._math._answers import read_answer
+from grpo_core.rewards._math._formulas import read_formula
 from grpo_core.rewards._math._numbers import Unread
 from grpo_core.rewards._math._reading import MAX_CHARACTERS, read_tree
 from grpo_core.rewards._math._spelling import normal_form
 from grpo_core.rewards._math._tree import Answer
+from grpo_core.rewards._math._unwrapped import unwrapped
 
 _CONTROL = re.compile(r"[\x00-\x08\x0b\x0c\x0e-\x1f\x7f]")
 _SHOWN = 500  # characters of a tree in a detail
@@ -63,6 +65,9 @@ def check_references(references: Iterable[str], /) -> dict[int, str]:
 
 def read(text: str, source: str, deadline: float) -> Reading:
     """The reading of an answer: as numbers if it can be, else as a tree."""
+    bare = unwrapped(source)
+    if bare != source:
+        text, source = normal_form(bare) or text, bare
     try:
         return Reading(text, source, numbers=read_answer(text, deadline))
     except Unread as unread:
@@ -71,7 +76,8 @@ def read(text: str, source: str, deadline: float) -> Reading:
     try:
         return Reading(text, source, tree=read_tree(source, deadline))
     except Unread as unread:
-        return Reading(text, source, reason=unread.reason)
+        formula = read_formula(source) if unread.reason == "unparsable" else None
+        return Reading(text, source, tree=formula, reason="" if formula else unread.reason)
 
 
 def read_reference(reference: str, deadline: float) -> Reading:

@@ -1,17 +1,20 @@
 """Equations, inequalities and definitions: what they name, and when two of them say the same."""
 
-from fractions import Fraction
 from itertools import pairwise
 
 from grpo_core.rewards._math import _tree as tree
+from grpo_core.rewards._math._approximate import is_about, without_approximations
 from grpo_core.rewards._math._kits import DOUBLES, Undefined
-from grpo_core.rewards._math._numbers import Number
 from grpo_core.rewards._math._numeric import evaluate, real_point
-from grpo_core.rewards._math._regions import NoRegion, region, same_region
+from grpo_core.rewards._math._options import Options
+from grpo_core.rewards._math._pieces import NoRegion
+from grpo_core.rewards._math._regions import region, same_region
+from grpo_core.rewards._math._solutions import DERIVATIVE, has_value, same_slope, solves
 from grpo_core.rewards._math._tree import Answer
-from grpo_core.rewards._math._values import Options, proportional, same_value
-from grpo_core.rewards._math._walk import replaced, symbols
+from grpo_core.rewards._math._values import proportional, same_value
+from grpo_core.rewards._math._walk import parts, replaced, symbols
 
+_WAVES = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
 _TURNED = {"<": ">", "<=": ">="}
 
 
@@ -31,9 +34,13 @@ def values_of(node: Answer) -> list[Answer]:
         return []
     names = [item for item in node.items if is_name(item)]
     values = [item for item in node.items if not is_name(item)]
+    if not names and _is_asked(node):
+        names, values = [node.items[0]], list(node.items[1:])
     if not values:  # x = y: the name on the left is named
         names, values = list(node.items[:-1]), [node.items[-1]]
-    if symbols(tuple(names)) & symbols(tuple(values)):
+    if _known(*map(label, names)) & _known(*values):
+        return []
+    if set(node.operators) == {"~"} and not all(is_about(*pair) for pair in pairwise(values)):
         return []
     exact = [
         item
@@ -43,20 +50,54 @@ def values_of(node: Answer) -> list[Answer]:
     return exact or values
 
 
+def _is_asked(node: tree.Relation) -> bool:
+    r"""Whether a chain says what `m + n` or `\cos 2x` is, as no equation to be solved would."""
+    left, values = node.items[0], node.items[1:]
+    if symbols(values) or not all(map(has_value, values)):
+        return False
+    if isinstance(left, tree.Sum):
+        names = {item for item in left.items if isinstance(item, tree.Symbol)}
+        return 1 < len(names) == len(left.items) and not names & set(map(tree.Symbol, "xyz"))
+    return isinstance(left, tree.Call) and left.name in _WAVES and bool(symbols(left))
+
+
+def _known(*nodes: Answer) -> set[str]:
+    """The names in some trees, of functions too."""
+    return symbols(nodes) | {part.name for part in parts(nodes) if isinstance(part, tree.Apply)}
+
+
 def is_name(node: Answer) -> bool:
     """Whether a side of an equation names the other: `x`, `f(x)`, `(x, y)`, `AB/CD`."""
     if isinstance(node, tree.Symbol | tree.Apply):
         return True
     if isinstance(node, tree.Tuple | tree.Ratio):
         return all(map(is_name, node.items))
-    if isinstance(node, tree.Product):  # a length or an abbreviation, but not xy
-        capital = all(name[0].isupper() for name in symbols(node))
-        return capital and all(map(is_name, node.items))
+    if isinstance(node, tree.Product):  # a length, an abbreviation or a quotient, but not xy
+        if node.items[0] == tree.Symbol("nabla"):
+            return len(node.items) == 2 and is_name(node.items[1])
+        return all(map(_is_capital, node.items))
     if isinstance(node, tree.Call):
         return node.name == "abs" and is_name(node.items[0])
     if isinstance(node, tree.Power):
         return is_name(node.base) and (node.exponent == tree.MINUS_ONE or is_name(node.exponent))
     return False
+
+
+def _is_capital(node: Answer) -> bool:
+    if isinstance(node, tree.Power):
+        return node.exponent == tree.MINUS_ONE and _is_capital(node.base)
+    if isinstance(node, tree.Product):
+        return all(map(_is_capital, node.items))
+    return isinstance(node, tree.Symbol | tree.Apply) and node.name[0].isupper()
+
+
+def label(node: Answer) -> Answer:
+    """A name without what it is applied to: `V` of `V(t)`, `y'` of `dy/dx`."""
+    if isinstance(node, tree.Symbol) and (found := DERIVATIVE.fullmatch(node.name)):
+        return tree.Symbol(found[1] + "'")
+    return replaced(
+        node, lambda part: tree.Symbol(part.name) if isinstance(part, tree.Apply) else None
+    )
 
 
 def same_relation(first: Answer, second: Answer, options: Options) -> bool:
@@ -67,7 +108,10 @@ def same_relation(first: Answer, second: Answer, options: Options) -> bool:
         return _same_named(first, second, options)
     if not (isinstance(first, tree.Relation) and isinstance(second, tree.Relation)):
         return False
-    first, second = _forward(first), _forward(second)
+    first, second = (
+        _forward(without_approximations(first)),
+        _forward(without_approximations(second)),
+    )
     try:
         if symbols(first) == symbols(second) and "=" not in first.operators:
             return same_region(region(first), region(second), options)
@@ -75,8 +119,12 @@ def same_relation(first: Answer, second: Answer, options: Options) -> bool:
         pass
     if first.operators != second.operators:
         return False
+    if first.operators == ("=",) and (_same_name(first, second) or _same_label(first, second)):
+        return same_value(first.items[1], second.items[1], options)
+    if first.operators == ("=",) and same_slope(first, second, options):
+        return True
     if first.operators == ("=",) and (
-        _solves(first, second, options) or _solves(second, first, options)
+        solves(first, second, options) or solves(second, first, options)
     ):
         return True
     pairs = list(zip(pairwise(first.items), pairwise(second.items), strict=True))
@@ -86,39 +134,31 @@ def same_relation(first: Answer, second: Answer, options: Options) -> bool:
     )
 
 
-def _solves(solved: tree.Relation, other: tree.Relation, options: Options) -> bool:
-    """Whether `name = value` is the one solution of an equation that is linear in the name."""
-    name, value = solved.items
-    if not isinstance(name, tree.Symbol) or not all(map(_has_value, (*other.items, value))):
-        return False
-    if name.name in symbols(value) or name.name not in symbols(other):
-        return False
-    difference = tree.total(other.items[0], tree.negative(other.items[1]))
+def _same_name(first: tree.Relation, second: tree.Relation) -> bool:
+    """Whether both give a value to one symbol that is not in either value."""
+    name, values = first.items[0], (first.items[1], second.items[1])
+    alone = isinstance(name, tree.Symbol) and name.name not in symbols(values)
+    return alone and name == second.items[0] and all(map(has_value, values))
 
-    def at(node: Answer) -> Answer:
-        return replaced(difference, lambda part: node if part == name else None)
 
-    zero, one, two = (at(Number(Fraction(n))) for n in range(3))
-    bend = tree.Sum((zero, tree.negative(one), tree.negative(one), two))
-    nothing = Number(Fraction(0))
-    return (
-        same_value(bend, nothing, options)
-        and not same_value(zero, one, options)
-        and same_value(at(value), nothing, options)
-    )
+def _same_label(first: tree.Relation, second: tree.Relation) -> bool:
+    """Whether both give a value to names that differ by what these are applied to."""
+    names = [relation.items[0] for relation in (first, second)]
+    values = [relation.items[1] for relation in (first, second)]
+    if names[0] == names[1] or not (all(map(is_name, names)) and all(map(has_value, values))):
+        return False
+    if all(isinstance(name, tree.Symbol) and "/" in name.name for name in names):
+        return False  # with respect to different names
+    return label(names[0]) == label(names[1])
 
 
 def _same_named(first: Answer, second: Answer, options: Options) -> bool:
     a, b = values_of(first), values_of(second)
     return (
         bool(a and b)
-        and all(same_value(x, y, options) for x in a for y in b if _has_value(x) and _has_value(y))
-        and all(map(_has_value, a + b))
+        and all(same_value(x, y, options) for x in a for y in b if has_value(x) and has_value(y))
+        and all(map(has_value, a + b))
     )
-
-
-def _has_value(node: Answer) -> bool:
-    return not isinstance(node, tree.Tuple | tree.Set | tree.Interval | tree.Relation | tree.Text)
 
 
 def _forward(relation: tree.Relation) -> tree.Relation:
@@ -135,7 +175,7 @@ def _same_side(
 ) -> bool:
     """Whether `a op b` and `c op d` say the same."""
     items = first + second
-    if not all(map(_has_value, items)):
+    if not all(map(has_value, items)):
         return first == second
     if operator == "in":
         return first == second
@@ -172,6 +212,6 @@ def _same_definition(first: tree.Definition, second: tree.Definition, options: O
     def change(node: Answer) -> Answer | None:
         return names.get(node) if isinstance(node, tree.Symbol) else None
 
-    if not (_has_value(first.body) and _has_value(second.body)):
+    if not (has_value(first.body) and has_value(second.body)):
         return first.body == replaced(second.body, change)
     return same_value(first.body, replaced(second.body, change), options)

@@ -45,6 +45,7 @@ def normal_form(text: str) -> str:
     if "\\" in text:
         text = _TEXT.sub(r" \1 ", text)
     if _THIN in text:
+        text = text.strip(_THIN + " ")
         text = _GROUPED_BY_THIN.sub(lambda number: number[0].replace(_THIN, ""), text)
     # Within brackets a comma separates: (1,234) is a pair.
     if "," in text and not _BRACKET.search(text):

@@ -7,20 +7,27 @@ is not known raises `Unread`: nothing is skipped in silence.
 import re
 from typing import NamedTuple
 
+from grpo_core.rewards._math._characters import plain
 from grpo_core.rewards._math._commands import (
     CONSTANTS,
     FUNCTIONS,
     GREEK,
     GREEK_LETTERS,
     LOOKS,
+    MARKS,
     OPERATORS,
     TEXTS,
-    UNITS_AFTER_SPACE,
+    TIGHT_UNITS,
+    UNITS,
+    VARIANTS,
     WORDS,
 )
 from grpo_core.rewards._math._numbers import Unread
+from grpo_core.rewards._math._tidied import tidied
+from grpo_core.rewards._math._unit_letters import is_plain_unit, is_unit_in_text
 
 MAX_NESTING = 100
+MIN_TIDIED = 4
 
 
 class Token(NamedTuple):
@@ -41,48 +48,21 @@ _TOKEN = re.compile(
     r"|(?P<op>\.{3,}|<=|>=|!=|==|\*\*|.)",
     re.DOTALL,
 )
-_CHARACTERS = str.maketrans(
-    {chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F)}
-    | dict.fromkeys("\N{MINUS SIGN}\N{EN DASH}", "-")
-    | {"×": "*", "⋅": "*", "·": "*", "÷": "/", "≤": "<=", "≥": ">=", "⩽": "<=", "⩾": ">="}
-    | {"≠": "!=", "≈": "\\approx ", "∞": "\\infty ", "√": "\\sqrt ", "∪": "\\cup "}
-    | {"∩": "\\cap ", "∈": "\\in ", "°": "^\\circ ", "±": "\\pm ", "∓": "\\mp ", "…": "..."}
-    | {"∅": "\\emptyset ", "ℝ": "\\R ", "π": "\\pi ", "²": "^{2}", "³": "^{3}", "′": "'"}
-)
-# Escaped twice, as from JSON: what follows a row break is never the bare name of a command.
-_TWICE = re.compile(
-    r"(?<!\\)\\\\(?=(?:left|right|frac|dfrac|tfrac|sqrt|begin|end|pi|infty|text|leq?|geq?|cdot"
-    r"|times|cup|in|pm|mathrm|mathbb|alpha|beta|theta)(?![A-Za-z]))"
-)
-_GROUPED = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9]|,\S)")
-_GROUPED_TIGHT = re.compile(
-    r"(?<![0-9.])[1-9][0-9]{0,2}(?:(?:\\,|\{,\}|,?\\!|\u2009|\u202f)[0-9]{3})+(?![0-9])"
-)
-_SPACED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:[ ~][0-9]{3})+")
-_TIMES_TEN = re.compile(r"(?<=[0-9]) ?x ?(?=10\s*\^)")
-_PRIME = re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))")
-_TEXT = re.compile(r"\s*\{([^{}]*)\}")
+_TEXT = re.compile(r"\s*\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}")
+_LETTER = re.compile(r"\s+([A-Za-z])(?![A-Za-z])")
+_MARKED = re.compile(r"\s*(?:\{\s*(\\?[A-Za-z]+)\s*\}|([A-Za-z]|\\[A-Za-z]+))")
+_CORNERS = re.compile(r"\s*\{?\s*([A-Z](?:\s*[A-Z]){0,3})(?![A-Za-z])\s*\}?")
 _SUBSCRIPT = re.compile(r"\s*_\s*(?:\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}|([A-Za-z0-9])|\\([A-Za-z]+))")
 _SUBSCRIPT_SPELLING = re.compile(r"\\(?:text|mathrm|rm|textrm)(?![A-Za-z])|[\s{}\\]")
 
 
 def tokenize(text: str) -> list[Token]:
     """The tokens of `text`, or `Unread`."""
-    if not text.isascii():
-        text = text.translate(_CHARACTERS)
-    if "\\\\" in text and _TWICE.search(text):
-        text = text.replace("\\\\", "\\")
-    text = _PRIME.sub("'", text)
-    text = _GROUPED_TIGHT.sub(lambda found: re.sub("[^0-9]", "", found[0]), text)
-    if "," in text and not re.search(r"[(\[]|\\\{", text):
-        text = _GROUPED.sub(lambda found: found[0].replace(",", ""), text)
-    if _SPACED.fullmatch(text.strip(" $")):
-        text = re.sub("[ ~]", "", text)
-    text = _TIMES_TEN.sub(r"\\times ", text)
+    text = plain(text)
     tokens: list[Token] = []
     _scan(text, tokens, in_text=False, nesting=0)
     _check_nesting(tokens)
-    return tokens
+    return tidied(tokens) if len(tokens) > MIN_TIDIED else tokens
 
 
 def _check_nesting(tokens: list[Token]) -> None:
@@ -113,7 +93,8 @@ def _scan(text: str, tokens: list[Token], *, in_text: bool, nesting: int) -> Non
                 raise Unread("unparsable")
             tokens.append(Token("number", piece, spaced))
         elif kind == "letters":
-            _letters(piece, tokens, spaced=spaced, in_text=in_text)
+            unit = spaced and not in_text and piece in UNITS and is_plain_unit(tokens, text[at:])
+            _letters(piece, tokens, spaced=spaced, in_text=in_text, is_unit=unit)
         elif kind == "op":
             _operator(piece, tokens, spaced=spaced)
         else:
@@ -128,15 +109,24 @@ def _command(
 ) -> int:
     if name in TEXTS or name == "operatorname":
         content = _TEXT.match(text, at)
+        if content is None and name == "mathrm" and (letter := _LETTER.match(text, at)):
+            _letters(letter[1], tokens, spaced=spaced, in_text=False)
+            return letter.end()
         if content is None or nesting:
             raise Unread("unparsable")
         inside = content[1].strip()
-        if inside in FUNCTIONS:
+        is_unit = is_unit_in_text(name, inside, tokens, text[content.end() :])
+        if inside == "erf":
+            tokens.append(Token("symbol", inside, spaced))
+        elif inside in FUNCTIONS and not is_unit:
             tokens.append(Token("function", FUNCTIONS[inside], spaced))
-        elif name == "mathrm" and len(inside) == 1 and inside.isalpha():
+        elif name == "mathrm" and len(inside) == 1 and inside.isalpha() and not is_unit:
             _letters(inside, tokens, spaced=spaced, in_text=False)
         else:
+            before = len(tokens)
             _scan(content[1], tokens, in_text=True, nesting=1)
+            if spaced and len(tokens) > before:
+                tokens[before] = tokens[before]._replace(spaced=True)
         return content.end()
     if name in ("mathbb", "Bbb"):
         content = re.compile(r"\s*\{?\s*([RZNQC])\s*\}?").match(text, at)
@@ -144,6 +134,8 @@ def _command(
             raise Unread("unparsable")
         tokens.append(Token("constant", content[1], spaced))
         return content.end()
+    if name in MARKS:
+        return _mark(name, text, at, tokens, spaced=spaced)
     if name in ("left", "right"):
         bar = re.compile(r"\s*(\||\\vert(?![A-Za-z])|\.)").match(text, at)
         if bar is None:
@@ -157,11 +149,39 @@ def _command(
         tokens.append(Token("constant", CONSTANTS[name], spaced))
     elif name in FUNCTIONS:
         tokens.append(Token("function", FUNCTIONS[name], spaced))
-    elif name in GREEK:
-        tokens.append(Token("symbol", name, spaced))
+    elif name in GREEK or name in VARIANTS:
+        tokens.append(Token("symbol", VARIANTS.get(name, name), spaced))
     elif name not in LOOKS:
         raise Unread("unparsable")
     return at
+
+
+def _mark(name: str, text: str, at: int, tokens: list[Token], *, spaced: bool) -> int:
+    r"""The name that `\\bar{x}` or `\\angle ABC` is, or of a longer text a bar over it."""
+    mark = MARKS[name]
+    if name in ("overline", "bar"):
+        content = _MARKED.match(text, at)
+        long = content is None or (len(content[1] or "") > 1 and not content[1].startswith("\\"))
+        after_number = bool(tokens) and tokens[-1].kind == "number" and not spaced
+        if after_number or content is None:
+            tokens.append(Token("op", "overline", spaced))
+            return at
+        if long:  # a segment
+            return at
+    found = (_CORNERS if mark in ("angle", "triangle") else _MARKED).match(text, at)
+    if found is None:
+        if name not in ("mathbf", "boldsymbol", "bm", "angle"):
+            raise Unread("unparsable")
+        return at
+    if mark == "angle" and tokens and tokens[-1][:2] == ("symbol", "m"):
+        tokens.pop()
+    letters = "".join((found[1] or found[2]).split()).removeprefix("\\")
+    bold = name in ("mathbf", "boldsymbol", "bm") and len(letters) > 1
+    if bold and letters not in GREEK:
+        return at
+    letters = VARIANTS.get(letters, letters)
+    tokens.append(Token("symbol", f"{mark} {letters}", spaced))
+    return found.end()
 
 
 def _operator(piece: str, tokens: list[Token], *, spaced: bool) -> None:
@@ -173,10 +193,14 @@ def _operator(piece: str, tokens: list[Token], *, spaced: bool) -> None:
     tokens.append(Token("op", spelling.get(piece, piece), spaced))
 
 
-def _letters(run: str, tokens: list[Token], *, spaced: bool, in_text: bool) -> None:
+def _letters(
+    run: str, tokens: list[Token], *, spaced: bool, in_text: bool, is_unit: bool = False
+) -> None:
     last = tokens[-1] if tokens else END
-    after_number = last.kind == "number"
-    if in_text:
+    after_number = last.kind == "number" or (spaced and last[:2] == ("constant", "pi"))
+    if run in ("mod", "choose"):
+        tokens.append(Token("op", run, spaced))
+    elif in_text or (after_number and (is_unit if spaced else run in TIGHT_UNITS)):
         tokens.append(Token("word", run, spaced))
     elif run in FUNCTIONS:
         tokens.append(Token("function", FUNCTIONS[run], spaced))
@@ -188,10 +212,9 @@ def _letters(run: str, tokens: list[Token], *, spaced: bool, in_text: bool) -> N
         tokens.append(Token("constant", "oo", spaced))
     elif run[:-1] in FUNCTIONS and run[-1].isascii():
         tokens += Token("function", FUNCTIONS[run[:-1]], spaced), Token("symbol", run[-1], False)
-    elif (
-        (run.casefold() in WORDS and (run.islower() or run.istitle()))
+    elif (last.kind == "word" and run in ("per", "squared", "cubed")) or (
+        (run.casefold() in WORDS and (run.islower() or run.istitle() or run in ("YES", "DNE")))
         or (after_number and run.casefold() in ("am", "pm"))
-        or (after_number and spaced and run in UNITS_AFTER_SPACE)
         or ((len(run) >= 4 or not run.isascii()) and not (len(run) == 1 and run in GREEK_LETTERS))
     ):
         tokens.append(Token("word", run, spaced))

@@ -59,6 +59,21 @@ class Apply:
 
 
 @dataclass(frozen=True, slots=True)
+class Bound:
+    """A `sum`, `prod`, `int` or `lim` of a body over a variable.
+
+    A limit has its point in `low` and nothing in `high`, or `+` or `-` for the side; an indefinite
+    integral has neither end.
+    """
+
+    operator: str
+    variable: Symbol
+    low: "Answer | None"
+    high: "Answer | str | None"
+    body: "Answer"
+
+
+@dataclass(frozen=True, slots=True)
 class PlusMinus:
     """Plus or minus an item; `upper` is the sign that goes with the upper signs elsewhere."""
 
@@ -161,6 +176,14 @@ class Ratio:
 
 
 @dataclass(frozen=True, slots=True)
+class Residue:
+    """All integers that leave the remainder of a value by a modulus."""
+
+    value: "Answer"
+    modulus: "Answer"
+
+
+@dataclass(frozen=True, slots=True)
 class Choice:
     """The letter of an option."""
 
@@ -174,12 +197,20 @@ class Text:
     words: tuple[str, ...]
 
 
+@dataclass(frozen=True, slots=True)
+class Formula:
+    """Signs in order, of which the meaning is not known."""
+
+    signs: tuple[str, ...]
+
+
 Answer = (
-    Number | Symbol | Constant | Sum | Product | Power | Call | Apply | PlusMinus | Tuple | List
-    | Set | SetBuilder | Interval | Combination | Relation | Definition | Matrix | Quantity
-    | Degrees | Ratio | Choice | Text
+    Number | Symbol | Constant | Sum | Product | Power | Call | Apply | Bound | PlusMinus | Tuple
+    | List | Set | SetBuilder | Interval | Combination | Relation | Definition | Matrix | Quantity
+    | Degrees | Ratio | Residue | Choice | Text | Formula
 )  # fmt: skip
 
+ZERO, ONE, TWO = (Number(Fraction(n)) for n in range(3))
 MINUS_ONE, HALF = Number(Fraction(-1)), Number(Fraction(1, 2))
 
 
@@ -205,5 +236,6 @@ def times(first: Answer, second: Answer) -> Answer:
 def over(top: Answer, bottom: Answer) -> Answer:
     """The quotient of two nodes; of two whole numbers it is a number."""
     if isinstance(top, Number) and isinstance(bottom, Number) and bottom.value:
-        return Number(top.value / bottom.value)
+        exact = top.unit is None and bottom.unit is None
+        return Number(top.value / bottom.value, None if exact else Fraction(0))
     return times(top, Power(bottom, MINUS_ONE))

@@ -4,16 +4,18 @@ from math import inf
 from time import monotonic
 from typing import get_args
 
-from grpo_core.rewards._box import last_box
+from grpo_core.rewards._box import joined_boxes, last_box
 from grpo_core.rewards._layout import answer_of, without_code
 from grpo_core.rewards._math._answers import Order, Rounding, same_answer
-from grpo_core.rewards._math._compare import same
+from grpo_core.rewards._math._compare import compared, same
+from grpo_core.rewards._math._judge import Judge
 from grpo_core.rewards._math._numbers import Unread
+from grpo_core.rewards._math._options import Options
+from grpo_core.rewards._math._prepared import prepared
 from grpo_core.rewards._math._reading import MAX_CHARACTERS, read_tree
 from grpo_core.rewards._math._references import Reading, read, read_reference
 from grpo_core.rewards._math._spelling import normal_form
 from grpo_core.rewards._math._tree import Answer
-from grpo_core.rewards._math._values import Options
 from grpo_core.rewards._verdict import Verdict
 
 _ORDERS: tuple[Order, ...] = get_args(Order)
@@ -27,6 +29,7 @@ def verify_math(
     timeout_seconds: float = 5.0,
     rounding: Rounding = "strict",
     order: Order = "auto",
+    join_boxes: bool = False,
 ) -> Verdict:
     r"""Whether the last box of the answer means the same as the reference.
 
@@ -40,8 +43,11 @@ def verify_math(
     tree (`parse_answer`) and compared by its kind: values and expressions at random points, modulo
     a prime or with 60 digits; equations up to a factor that is not 0, and `x = 3` against `3`;
     lists as multisets, tuples in order; intervals with the inequalities that they solve; matrices
-    by entry; units only if both sides have one. A chain `x = 3 = 4` is right if all of it is. What
-    cannot be read is `unparsable`, never `different`, since it may be right.
+    by entry; units only if both sides have one, converted within a dimension (temperatures are
+    not). Constants of integration, and parameters declared to be whole, may have any name. Values
+    given to several names must go with them. A chain `x = 3 = 4` is right if all of it is; what
+    follows an approximation sign is not graded. What cannot be read is `unparsable`, never
+    `different`, since it may be right.
 
     `1,234` is one number; in brackets, or beside a space, a comma separates. A percent is a
     hundredth: `50\%` is 1/2 and not 50. `\log` is the natural logarithm, `i` and `e` are numbers.
@@ -49,21 +55,30 @@ def verify_math(
     Args:
         completion: What the policy wrote. Any text at all; it is never executed.
         reference: The right answer, bare or in exactly one box, of at most 2,000 characters.
-        timeout_seconds: When to give up, in seconds, more than 0. The clock is read between steps;
-            the size of each is bounded, so that it ends within a fraction of a second of this.
-        rounding: `"strict"`: values are equal. `"digits"`: or one is a decimal of at least 6
-            significant digits, all of which agree. A number in (0, 1): or they differ by at most
-            this share of the larger one; integers written without a point stay exact.
+        timeout_seconds: When to give up, in seconds, more than 0. Steps of bounded size are taken
+            in this thread, with a look at the clock before each. What has no bound (an integral, a
+            sum, a limit, two values that no other step could tell apart) goes to a worker process,
+            which is killed when the time is over. The wait for a worker to start (0.3 s, once)
+            or to be free does not count.
+        rounding: `"strict"`: values are equal, or one is a decimal of at least 6 significant
+            digits, the other is exact (no decimal in it: a fraction, a root, a multiple of pi) and
+            no whole number, and every printed digit agrees, rounded or cut off. `"digits"`: 3
+            significant digits are enough, and of two decimals the coarser one decides. A number in
+            (0, 1): they differ by at most this share of the larger one; integers written without a
+            point stay exact.
         order: `"sequence"`: the order of a list counts. `"set"`: it does not, but repetitions do
             unless in `\{ \}`. `"auto"`: it counts if the reference is in parentheses, and a tuple
             is no set.
+        join_boxes: Grade the last box together with those before it that only commas, `and` or
+            space set apart, as one list: `\boxed{3}, \boxed{4}` is `3, 4`, and not 4.
 
     Returns:
         1.0 with reason `correct`, or 0.0 with `different`, `no_answer`, `unparsable`, `undecided`
         (neither proven equal nor told apart), `timeout` or `too_large` (over 2,000 characters,
-        1,000 digits, an exponent of 1,000 or 100 levels of brackets). The detail holds what was
-        `extracted`, how both sides were read (`prediction`, `reference`) and the `rule` that
-        decided.
+        1,000 digits, an exponent of 1,000, 100 levels of brackets, or 1 GB in a worker). The detail
+        holds what was `extracted`, how both sides were read (`prediction`, `reference`) and the
+        `rule` that decided. Where a worker is needed and this machine can start none, the score is
+        None, the reason `undecided` and the rule `no_worker`: that is not the answer's fault.
 
     Raises:
         TypeError: If completion or reference is no text.
@@ -90,13 +105,14 @@ def verify_math(
     if answer is None:
         return Verdict(0.0, "no_answer", {"rule": "tags"})
     prose = without_code(answer)
-    box = last_box(prose)
-    if box is None:
+    last = last_box(prose)
+    if last is None:
         return Verdict(0.0, "no_answer", {"rule": "box"})
-    if box.end - box.start > MAX_CHARACTERS:
-        extracted = prose[box.start : box.start + 100] + "..."
+    found = joined_boxes(prose) if join_boxes else [last]
+    if sum(box.end - box.start for box in found) > MAX_CHARACTERS:
+        extracted = prose[last.start : last.start + 100] + "..."
         return Verdict(0.0, "too_large", {"extracted": extracted, "rule": "characters"})
-    extracted = prose[box.start : box.end].strip()
+    extracted = ", ".join(prose[box.start : box.end].strip() for box in found)
     return _graded(extracted, expected, Options(rounding, order, deadline))
 
 
@@ -147,6 +163,7 @@ def math_equivalent(
 
 def _graded(extracted: str, expected: Reading, options: Options) -> Verdict:
     """The verdict on what a box holds."""
+    judge = Judge()
     detail = {"extracted": extracted, "prediction": "", "reference": expected.text, "rule": "empty"}
     given = detail["prediction"] = normal_form(extracted)
     if not given:
@@ -164,13 +181,28 @@ def _graded(extracted: str, expected: Reading, options: Options) -> Verdict:
                 prediction.numbers, expected.numbers, rounding=options.rounding, order=options.order
             )
         else:
-            equal, rule = same(*_trees(prediction, expected, options.deadline), options)
+            trees = _trees(prediction, expected, options.deadline)
+            equal, rule = _compared(*trees, options, judge)
     except Unread as unread:
+        if unread.reason == "undecided" and judge.is_missing:
+            return Verdict(None, "undecided", detail | {"rule": "no_worker"})
         return Verdict(0.0, unread.reason, detail | {"rule": "comparison"})
     except RecursionError:  # the caller's own stack was nearly full
         return Verdict(0.0, "too_large", detail | {"rule": "comparison"})
     detail["rule"] = rule
     return Verdict(1.0, "correct", detail) if equal else Verdict(0.0, "different", detail)
+
+
+def _compared(
+    prediction: Answer, reference: Answer, options: Options, judge: Judge
+) -> tuple[bool, str]:
+    """What this thread can say within bounds; what it leaves undecided, with workers to ask."""
+    try:
+        return same(prediction, reference, options)
+    except Unread as unread:
+        if unread.reason != "undecided":
+            raise
+    return compared(*prepared(prediction, reference), options._replace(decide=judge))
 
 
 def _trees(prediction: Reading, expected: Reading, deadline: float) -> tuple[Answer, Answer]:

@@ -1,0 +1,112 @@
+"""Characters outside ASCII, and spellings of plain text, as the LaTeX that says the same."""
+
+import re
+import unicodedata
+
+_CHARACTERS = str.maketrans(
+    {chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F)}
+    | dict.fromkeys("\N{MINUS SIGN}\N{EN DASH}", "-")
+    | {"×": "*", "⋅": "*", "·": "*", "÷": "/", "≤": "<=", "≥": ">=", "⩽": "<=", "⩾": ">="}
+    | {"≠": "!=", "≈": "\\approx ", "≡": "\\equiv ", "→": "\\to ", "∞": "\\infty "}
+    | {"√": "\\sqrt ", "∛": "\\sqrt[3]", "∜": "\\sqrt[4]", "∑": "\\sum ", "∏": "\\prod "}
+    | {"∫": "\\int ", "∪": "\\cup ", "∩": "\\cap ", "∖": "\\setminus ", "∈": "\\in "}
+    | {"°": "^\\circ ", "º": "^\\circ ", "±": "\\pm ", "∓": "\\mp ", "…": "...", "′": "'"}
+    | {"∅": "\\emptyset ", "ℝ": "\\R ", "ℤ": "\\mathbb{Z}", "ℕ": "\\mathbb{N}", "π": "\\pi "}
+    | {"ℚ": "\\mathbb{Q}", "ℂ": "\\mathbb{C}", "∠": "\\angle ", "△": "\\triangle "}
+    | {"⟨": "\\langle ", "⟩": "\\rangle ", "⌊": "\\lfloor ", "⌋": "\\rfloor "}
+    | {"Ω": "Ω", "。": ".", "，": ",", "⁄": "/", "ℓ": "\\ell ", "∧": "\\land ", "¬": "\\neg "}
+    | {"⌈": "\\lceil ", "⌉": "\\rceil ", "∣": "|", "ϵ": "ε", "ϕ": "φ", "µ": "μ", "’": "'"}
+)
+_RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ⁽⁾]+")
+_LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₒₓₕₖₗₘₙₚₛₜᵢⱼᵣᵤᵥ]+")
+_STYLED = re.compile("[\U0001d400-\U0001d7ff]+")  # 𝑥 and 𝟏
+_VULGAR = re.compile("[¼½¾⅐⅑⅒⅓⅔⅕⅖⅗⅘⅙⅚⅛⅜⅝⅞]")
+
+# Escaped twice, as from JSON: what follows a row break is never the bare name of a command.
+_TWICE = re.compile(
+    r"(?<!\\)\\\\(?=(?:left|right|frac|dfrac|tfrac|sqrt|begin|end|pi|infty|text|leq?|geq?|cdot"
+    r"|times|cup|in|pm|mathrm|mathbb|alpha|beta|theta)(?![A-Za-z]))"
+)
+_GROUPED = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9]|,\S)")
+_GROUPED_TIGHT = re.compile(
+    r"(?<![0-9.])[1-9][0-9]{0,2}(?:(?:\\,|\{,\}|,?\\!|\u2009|\u202f)[0-9]{3})+(?![0-9])"
+)
+_OUTER = re.compile(r"(?:\s|\$|\\[()\[\]]|\\[,;:! ])+")
+_BRACKET = re.compile(r"[(\[]|\\\{")
+_SPACED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:[ ~][0-9]{3})+")
+_TIMES_TEN = re.compile(r"(?<=[0-9]) ?x ?(?=10\s*\^)")
+_PRIME = re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))")
+
+
+_HALF_DAY = re.compile(r"(?<=[0-9])\s*\b([aApP])\.\s?[mM]\b\.?|(?<=[0-9])([ap])\.m\.")
+_CHOOSE = re.compile(
+    r"(?<![\w.\\}])(?:\{\})?(?:_\{?([0-9]{1,3})\}?|([0-9]{1,3}) ?)([CP])"
+    r"_?\{?([0-9]{1,3})\}?(?![\w.])"
+)
+_DOTTED = re.compile(r"\\dot\s*\{?([0-9])\}?(?:([0-9]*)\\dot\s*\{?([0-9])\}?)?")
+
+
+_TEMPERATURE = re.compile(
+    r"\s*(?:\^\s*\{?\s*\\circ\s*\}?|\^\s*\\circ)\s*(?:\\(?:text|mathrm)\s*\{\s*([CF])\s*\}|([CF])(?![A-Za-z]))"
+)
+_ROW_SPACE = re.compile(r"\\\\\s*\[\s*-?[0-9.]+\s*(?:pt|em|ex|mm|cm)\s*\]")
+_LOOKS = re.compile(
+    r"\\(?:textcolor|colorbox)\s*\{[A-Za-z]+\}|\\color\s*\{[A-Za-z]+\}|\\underline(?![A-Za-z])"
+)
+_LEADING = re.compile(r"\s*(?:=|\\approx(?![A-Za-z]))\s*")
+
+
+def plain(text: str) -> str:
+    """The text as the scanner reads it, without separators of thousands."""
+    if not text.isascii():
+        text = _STYLED.sub(lambda found: unicodedata.normalize("NFKC", found[0]), text)
+        text = _VULGAR.sub(_fraction, _LOWERED.sub(_lowered, _RAISED.sub(_raised, text)))
+        text = text.translate(_CHARACTERS)
+    if "\\\\" in text and _TWICE.search(text):
+        text = text.replace("\\\\", "\\")
+    if text.startswith("**") and text.endswith("**"):  # bold in Markdown
+        text = text[2:-2]
+    if text.endswith(".") and text[-2:-1].isdigit():  # the full stop of a sentence
+        text = text[:-1]
+    if leading := _LEADING.match(text):
+        text = text[leading.end() :]
+    if "{-}" in text or "{+}" in text:
+        text = text.replace("{-}", "-").replace("{+}", "+")
+    if "circ" in text:
+        text = _TEMPERATURE.sub(_degrees, text)
+    if "\\\\" in text:
+        text = _ROW_SPACE.sub(r"\\\\ ", text)
+    if "color" in text or "underline" in text:
+        text = _LOOKS.sub("", text)
+    if "prime" in text:
+        text = _PRIME.sub("'", text)
+    if not text.isascii() or "\\," in text or "{,}" in text or "\\!" in text:
+        text = _GROUPED_TIGHT.sub(lambda found: re.sub("[^0-9]", "", found[0]), text)
+    if "," in text and not _BRACKET.search(_OUTER.sub(" ", text)):
+        text = _GROUPED.sub(lambda found: found[0].replace(",", ""), text)
+    if (" " in text or "~" in text) and _SPACED.fullmatch(text.strip(" $")):
+        text = re.sub("[ ~]", "", text)
+    if "C" in text or "P" in text:
+        text = _CHOOSE.sub(r"\3(\1\2,\4)", text)
+    if "m." in text or "M." in text:
+        text = _HALF_DAY.sub(r"\\text{ \1\2m}", text)
+    if "\\dot" in text:
+        text = _DOTTED.sub(r"\\overline{\1\2\3}", text)
+    return _TIMES_TEN.sub(r"\\times ", text) if "x" in text and "10" in text else text
+
+
+def _degrees(found: re.Match[str]) -> str:
+    return r"\text{ celsius}" if "C" in (found[1] or found[2]) else r"\text{ fahrenheit}"
+
+
+def _raised(found: re.Match[str]) -> str:
+    return f"^{{{unicodedata.normalize('NFKC', found[0])}}}".replace("\N{MINUS SIGN}", "-")
+
+
+def _lowered(found: re.Match[str]) -> str:
+    return f"_{{{unicodedata.normalize('NFKC', found[0])}}}"
+
+
+def _fraction(found: re.Match[str]) -> str:
+    top, _, bottom = unicodedata.normalize("NFKC", found[0]).partition("\N{FRACTION SLASH}")
+    return f"\\frac{{{top}}}{{{bottom}}}"
