@@ -6,6 +6,7 @@ A reference and the options are the developer's: a mistake there raises at once.
 
 from grpo_core.rewards._batch import score_batch, score_batch_async
 from grpo_core.rewards._batch_workers import WorkerPool
+from grpo_core.rewards._code import AssertTest, FunctionTest, Language, StdinTest, verify_code
 from grpo_core.rewards._format import verify_format
 from grpo_core.rewards._language import verify_language
 from grpo_core.rewards._length import soft_length_penalty
@@ -16,10 +17,13 @@ from grpo_core.rewards._math import (
     parse_answer,
     verify_math,
 )
+from grpo_core.rewards._sandbox import SandboxError, SandboxReport, sandbox_report
 from grpo_core.rewards._verdict import Verdict
 
 __all__ = [
-    "Answer", "Verdict", "WorkerPool", "check_references", "math_equivalent", "parse_answer",
-    "score_batch", "score_batch_async", "soft_length_penalty", "verify_format", "verify_language",
+    "Answer", "AssertTest", "FunctionTest", "Language", "SandboxError",
+    "SandboxReport", "StdinTest", "Verdict", "WorkerPool", "check_references", 
+    "math_equivalent", "parse_answer", "sandbox_report", "score_batch",
+    "score_batch_async", "soft_length_penalty", "verify_code", "verify_format", "verify_language",
     "verify_math",
 ]  # fmt: skip
