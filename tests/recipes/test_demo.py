@@ -17,6 +17,7 @@ for name in ("matplotlib", "rich", "safetensors", "transformers"):
 
 from matplotlib.image import imread
 
+from grpo_core.recipes import magistral
 from grpo_core.recipes.demo import _train
 from grpo_core.recipes.demo.__main__ import main
 from grpo_core.recipes.demo._policy import CHECKPOINT, encode_prompts, generate, load_policy
@@ -119,25 +120,26 @@ def test_a_batch_that_teaches_nothing_moves_nothing(monkeypatch):
     assert (row.kept_groups, row.clip_fraction, row.ratio_error) == (0, None, None)
 
 
-def spy(monkeypatch, name):
-    """Calls of a function that `_train` imported, as (arguments, options, result)."""
-    calls, function = [], getattr(_train, name)
+def spy(monkeypatch, name, module=_train):
+    """Calls of a function that a module imported, as (arguments, options, result)."""
+    calls, function = [], getattr(module, name)
 
     def recorded(*args, **kwargs):
         calls.append((args, kwargs, function(*args, **kwargs)))
         return calls[-1][2]
 
-    monkeypatch.setattr(_train, name, recorded)
+    monkeypatch.setattr(module, name, recorded)
     return calls
 
 
 @pytest.mark.usefixtures("few_held_out")
 def test_the_numbers_of_the_recipe_reach_the_library(monkeypatch):
-    names = ("clipped_loss", "group_advantages", "clip_grad_norm_", "accuracy", "generate")
+    names = ("clip_grad_norm_", "accuracy", "generate", "prepare")
     calls = {name: spy(monkeypatch, name) for name in names}
+    calls["clipped_loss"] = spy(monkeypatch, "clipped_loss", magistral)
     _, row = _train.train("cpu", steps=1, **OPTIONS | {"epsilon_high": 0.5})
     assert calls["clipped_loss"][0][1] == {"epsilon_low": 0.2, "epsilon_high": 0.5}
-    assert calls["group_advantages"][0][1] == {"scale": "batch_std"}
+    assert calls["prepare"][0][1] == {}
     assert calls["clip_grad_norm_"][0][0][1] == 1.0
     held_out = _train.splits()[1]
     assert [args[1] for args, _, _ in calls["accuracy"]] == [held_out, held_out]

@@ -8,6 +8,7 @@ from collections.abc import Callable, Sequence
 from importlib.util import find_spec
 from typing import NoReturn
 
+from grpo_core.recipes._numbers import EPSILON_HIGH
 from grpo_core.recipes.demo._control import cores
 
 EXTRA = ("matplotlib", "rich", "safetensors", "transformers")
@@ -49,7 +50,8 @@ def parser() -> Parser:
     add("--steps", type=number(int, 1, 1000), default=60, help="steps (%(default)s)")
     add("--seed", type=number(int, 0, 2**32 - 1), default=0, help="seed (%(default)s)")
     add("--device", default="cpu", help="torch device (%(default)s)")
-    add("--clip-high", type=number(float, 0, 100), default=0.28, help="upper clip (%(default)s)")
+    clip = number(float, 0, 100)
+    add("--clip-high", type=clip, default=EPSILON_HIGH, help="upper clip (%(default)s)")
     add("--minibatches", type=number(int, 1, 32), default=1, help="updates a batch (%(default)s)")
     add("--control", action="store_true", help="train a second policy on shuffled rewards")
     return result

@@ -19,7 +19,7 @@ import re
 from collections.abc import Iterable
 from typing import NamedTuple
 
-from grpo_core.rewards import verify_format, verify_math
+from grpo_core.rewards import magistral_reward
 
 ALPHABET = (
     *("<pad>", "<bos>", "<eos>", "<think>", "</think>", r"\boxed{", "}", "+", "=", ";"),
@@ -81,9 +81,10 @@ def decode(tokens: Iterable[int]) -> str:
 
 def grade(completion: str, problem: Problem) -> float:
     """The reward: 0 if the format fails, 0.1 if only the answer does, 1.0 if both are right."""
-    if not verify_format(completion, kind="math").score:
-        return 0.0
-    return 1.0 if verify_math(completion, str(problem.answer)).score else 0.1
+    return (
+        magistral_reward(problem.prompt, completion, str(problem.answer), language=None).total
+        or 0.0
+    )
 
 
 def trace(problem: Problem, *, carried: bool = True) -> tuple[str, int]:

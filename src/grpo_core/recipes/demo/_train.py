@@ -19,14 +19,8 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
 from transformers import LlamaForCausalLM
 
-from grpo_core.advantages import group_advantages, informative_groups
-from grpo_core.losses import (
-    clipped_loss,
-    group_token_mean,
-    log_ratio,
-    step_totals,
-    token_log_probs,
-)
+from grpo_core.advantages import informative_groups
+from grpo_core.losses import log_ratio, token_log_probs
 from grpo_core.metrics import (
     Mean,
     clip_fraction_high,
@@ -42,9 +36,9 @@ from grpo_core.recipes.demo._policy import (
     load_policy,
 )
 from grpo_core.recipes.demo._task import Problem, decode, grade, splits
+from grpo_core.recipes.magistral import EPSILON_LOW, micro_batch_loss, prepare
 
 PROMPTS, SAMPLES = 32, 8
-EPSILON_LOW = 0.2
 EVALUATE_EVERY = 10
 
 
@@ -131,16 +125,15 @@ def update(
     """One optimizer step on a minibatch of whole, informative groups."""
     prompts, tokens, old_log_probs, _, mask = rollout
     log_probs = token_log_probs(completion_logits(policy, prompts, tokens), tokens)
-    advantages = group_advantages(rewards, group_ids, scale="batch_std")
-    advantages = advantages[:, None].expand_as(log_probs)
-    ratio = log_ratio(log_probs, old_log_probs, mask)
-    per_token = clipped_loss(ratio, advantages, epsilon_low=EPSILON_LOW, epsilon_high=epsilon_high)
-    loss = group_token_mean(per_token, mask, group_ids, total=step_totals(mask, group_ids))
+    step = prepare(rewards, group_ids, mask)
+    loss = micro_batch_loss(log_probs, old_log_probs, step, epsilon_high=epsilon_high)
 
     optimizer.zero_grad()
     loss.backward()
     clip_grad_norm_(policy.parameters(), 1.0)
     optimizer.step()
+    ratio = log_ratio(log_probs, old_log_probs, mask)
+    advantages = step.advantages[:, None].expand_as(log_probs)
     low = clip_fraction_low(ratio, advantages, mask, epsilon_low=EPSILON_LOW)
     high = clip_fraction_high(ratio, advantages, mask, epsilon_high=epsilon_high)
     clipped = Mean(low.numerator + high.numerator, low.denominator)  # of the same tokens
