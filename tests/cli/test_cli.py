@@ -386,6 +386,40 @@ def test_demo_hands_its_options_on():
     assert done.exit_code == 2
 
 
+# ---- columns as data sets have them
+
+
+def test_tests_may_be_a_text_of_json_and_empty_ones_are_none(tmp_path, output):
+    right = "<think></think>\n```python\nprint(2 * int(input()))\n```"
+    tests = json.dumps([{"stdin": "1", "stdout": "2"}])
+    rows = [
+        {"completion": right, "tests": tests, "group": "a"},
+        {"completion": "<think></think>\n```python\nx = 1\n```", "tests": tests},
+        {"completion": r"<think></think>\boxed{4}", "tests": "", "reference": "4"},
+        {"completion": r"<think></think>\boxed{4}", "tests": [], "reference": "4"},
+        '{"completion": "x", "reference": NaN}',
+    ]
+    call("score", write(tmp_path / "in.jsonl", rows), "-o", output, "--workers", 1)
+    found = {record["line"]: record for record in read(output)}
+    reasons = [found[line]["reason"] for line in (1, 2, 3, 4)]
+    assert reasons == ["correct", "wrong_answer", "correct", "correct"]
+    assert found[5]["total"] is None
+    assert ["group" in found[line] for line in (1, 4)] == [True, False]
+
+
+@pytest.mark.parametrize(
+    "arguments",
+    [("--line", 1, "--reference", "5"), ("--reference", "4", "--kind", "code")],
+)
+def test_explain_ignores_no_option(rows, arguments):
+    assert call("explain", rows, *arguments).exit_code == 2
+
+
+def test_a_picture_of_another_kind_is_refused_before_the_run(rows, output):
+    assert call("score", rows, "-o", output, "--plot", "x.xyz").exit_code == 2
+    assert not output.exists()
+
+
 # ---- the shipped completions
 
 EXAMPLES = Path(__file__).resolve().parents[2] / "examples"

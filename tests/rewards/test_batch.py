@@ -410,6 +410,20 @@ def test_a_stream_that_fails_ends_the_batch_and_its_workers():
         list(score_batch(stream(), number, executor=1))
 
 
+class UnprintableError(Exception):
+    def __str__(self):
+        raise RuntimeError("not even its text")
+
+
+def unprintable(_):
+    raise UnprintableError
+
+
+def test_an_error_whose_text_is_an_error_costs_its_item_alone():
+    results = list(score_batch([(1,), (2,)], unprintable))
+    assert [(result.score, result.reason) for result in results] == [(None, "error")] * 2
+
+
 # ---- in an event loop
 
 

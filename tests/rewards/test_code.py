@@ -22,7 +22,7 @@ from grpo_core.rewards import (
 from grpo_core.rewards._code._languages import LANGUAGES
 from grpo_core.rewards._code._tests import sample
 
-CASES = Path("/work/shared/data/code_dev.jsonl")
+CASES = Path(__file__).parents[3] / "shared" / "data" / "code_dev.jsonl"
 verify = partial(verify_code, allow_weak=True)
 
 
@@ -419,3 +419,8 @@ def test_every_development_case_is_right(language):
 def test_the_table_names_each_language_once():
     names = [name for language in LANGUAGES for name in language.names()]
     assert len(names) == len(set(names))
+
+
+def test_a_program_that_prints_nothing_must_not_pass_every_test():
+    with pytest.raises(ValueError, match="every expected output is blank"):
+        verify(DOUBLE, [StdinTest("1", ["", "2"])])

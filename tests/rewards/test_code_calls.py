@@ -338,3 +338,36 @@ def test_the_compiler_tells_nothing(source):
     verdict = verify(f"```cpp\n{source}\n```", {"stdin": "", "stdout": "x"}, compile_seconds=5)
     assert verdict.reason in ("compile_error", "wrong_answer")
     assert "root" not in repr(verdict)
+
+
+# --- scripts that any program would pass ----------------------------------------------------------
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "",
+        "# nothing",
+        "f(1) == 2",
+        "def test():\n    assert f(1) == 2",
+        '[{"stdin": "1", "stdout": "2"}]',
+        "import unittest\nclass T(unittest.TestCase):\n    def test(self):\n        assert f(1)",
+    ],
+)
+def test_a_script_that_asserts_nothing_is_refused(script):
+    with pytest.raises(ValueError, match="asserts nothing that is run"):
+        AssertTest(script)
+
+
+@pytest.mark.parametrize(
+    "script",
+    [
+        "assert f(1) == 2",
+        "for n in range(3):\n    assert f(n) == n + 1",
+        "def test():\n    assert f(1) == 2\ntest()",
+        "def near(a, b):\n    assert abs(a - b) < 1\ndef test():\n    near(f(1), 2)\ntest()",
+        "if f(1) != 2:\n    raise ValueError",
+    ],
+)
+def test_a_script_that_asserts_something_is_taken(script):
+    AssertTest(script)

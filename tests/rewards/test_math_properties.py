@@ -141,7 +141,8 @@ def test_any_completion_gets_a_verdict_in_time(text):
 @given(texts)
 @settings(max_examples=10 * settings().max_examples)
 def test_a_text_that_can_be_read_equals_itself_however_it_is_spaced(text):
-    assume("boxed" not in text and "fbox" not in text)
+    # A space or a dollar after a last backslash would make a command of both.
+    assume("boxed" not in text and "fbox" not in text and not text.endswith("\\"))
     if not check_references([text]):
         assert reason(text, text) == "correct"
         assert reason(f"  {text} \n", text) == "correct"

@@ -90,6 +90,8 @@ def score(
     that cannot be scored has the total null and a message, and is left out of every mean. Run again
     after an interruption, it goes on where it stopped.
     """
+    if plot is not None and plot.suffix not in (".png", ".pdf", ".svg"):
+        stop(f"--plot writes .png, .pdf or .svg, got {plot.name}")
     if plot is not None and find_spec("matplotlib") is None:
         stop("--plot needs matplotlib: pip install 'grpo_core[plot]'")
     if language:
@@ -158,6 +160,10 @@ def explain(
     """Show how one completion was graded: what was found, how it was read, which rule decided."""
     if language:
         need_language()
+    if line is not None and not (reference is None and tests is None and not problem):
+        stop("--line takes reference, tests and problem from the file: leave them out")
+    if line is None and kind != "auto":
+        stop("--kind is for --line: --reference is maths, --tests is code")
     task = (
         row_of(source, line, kind)
         if line is not None

@@ -1,7 +1,10 @@
 """Which column is what, and one row as the arguments of a verifier."""
 
+import json
 from collections.abc import Mapping, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, fields, replace
+from math import isfinite
 from typing import Any, Literal, NamedTuple, cast
 
 Kind = Literal["math", "code"]
@@ -74,7 +77,7 @@ class Columns:
         completion = text_of(self.value(values, "completion"))
         if completion is None:
             raise RowError(f"no text in {self.completion or 'any column for the completion'}")
-        tests, reference = self.value(values, "tests"), self.value(values, "reference")
+        tests, reference = read_json(self.value(values, "tests")), self.value(values, "reference")
         if kind == "auto":
             kind = "math" if tests is None else "code"
         answer = reference if kind == "math" else tests
@@ -83,8 +86,18 @@ class Columns:
         if kind == "math":
             if isinstance(answer, bool) or not isinstance(answer, str | int | float):
                 raise RowError(f"the reference must be a text, got {type(answer).__name__}")
+            if isinstance(answer, float) and not isfinite(answer):
+                raise RowError(f"the reference must be a finite number, got {answer}")
             answer = str(answer)
         return Task(text_of(self.value(values, "problem")) or "", completion, answer, kind)
+
+
+def read_json(tests: Any) -> Any:
+    """Tests out of a text of JSON, as data sets keep them; None for empty ones."""
+    if isinstance(tests, str) and tests.lstrip()[:1] in ("[", "{"):
+        with suppress(ValueError):
+            tests = json.loads(tests)
+    return tests or None
 
 
 def text_of(value: Any) -> str | None:

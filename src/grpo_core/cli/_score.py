@@ -116,8 +116,9 @@ def scored(
 def record_of(row: Prepared, columns: Columns, result: Reward | Verdict) -> Record:
     """A line of the output."""
     record: Record = {"line": row.row.line, "id": row.id}
-    if columns.group and row.row.values is not None:
-        record["group"] = str(row.row.values.get(columns.group))
+    group = (row.row.values or {}).get(columns.group) if columns.group else None
+    if group is not None:
+        record["group"] = str(group)
     if row.task.kind:
         record |= {"kind": row.task.kind, "characters": len(row.task.completion)}
     if isinstance(result, Verdict):

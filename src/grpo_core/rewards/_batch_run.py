@@ -48,7 +48,10 @@ def score_items(
 
 def failure(reason: str, error: BaseException) -> Verdict:
     """An item without a score, and what happened."""
-    message = str(error)[:_MESSAGE]
+    try:
+        message = str(error)[:_MESSAGE]
+    except Exception:  # noqa: BLE001 - the error's own text is at fault, too
+        message = ""
     return Verdict(None, reason, {"error": type(error).__name__, "message": message})
 
 

@@ -58,14 +58,15 @@ def verify_language(
     and code, go through fastText, and all three must get one label. Fenced and inline code, LaTeX
     in any delimiter and in boxes, web addresses and digits are taken out first. A text mostly in
     Chinese, Japanese or Korean signs is recognised by these (fastText errs on short ones); Bosnian,
-    Croatian and Serbian count as one language, as do the two Norwegian ones.
+    Croatian and Serbian count as one language, as do the two Norwegian ones. What stands in a
+    formula, in code or in a box is not looked at.
 
     A text whose best label is improbable, or that has few letters and no label of 0.9, is no
     evidence of a language; its script still is, where that of the problem is another: `Therefore`
     is not Chinese. A problem without evidence leaves thoughts and answer to agree with each other.
 
     Args:
-        completion: What the policy wrote: thoughts up to the first `</think>`, then the answer; a
+        completion: What the policy wrote: thoughts up to the last `</think>`, then the answer; a
             text without the tag is all answer. Any text at all.
         problem: The problem, without the system prompt.
         model: The path of a fastText model, or a function from a line of text to its language and
@@ -84,6 +85,7 @@ def verify_language(
     Raises:
         ImportError: If no module called `fasttext` or no model is installed; the message names the
             extra `language`.
+        FileNotFoundError: If there is no file at the path.
         TypeError: If completion or problem is no text.
         ValueError: If an option is out of range.
 

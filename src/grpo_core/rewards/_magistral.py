@@ -67,8 +67,8 @@ def magistral_reward(
 
     Section 2.2 of Magistral (arXiv:2506.10910): `verify_format` (2.2.1), whose failure ends the
     grading; `verify_math` or `verify_code` (2.2.2); `soft_length_penalty` (2.2.3);
-    `verify_language` (2.2.4). The total is in [0, 1.1]. A reward of one's own is added to
-    the total, or takes the place of a part.
+    `verify_language` (2.2.4). With the weights as they are the total is in
+    [0, 1.1]. A reward of one's own is added to the total, or takes the place of a part.
 
     Args:
         problem: The problem, without the system prompt.
@@ -94,8 +94,8 @@ def magistral_reward(
 
     Raises:
         TypeError: If problem or completion is no text.
-        ValueError: If an option is out of range, a length comes without its limits, or the
-            reference cannot be read.
+        ValueError: If an option is out of range, a length comes without its limits, or, where the
+            format is right, the reference cannot be read (`check_references` asks all at once).
 
     Example:
         A right answer of 110 tokens, where 100 is the limit:
@@ -116,6 +116,7 @@ def magistral_reward(
         "format_weight": format_weight,
         "correctness_weight": correctness_weight,
         "language_weight": language_weight,
+        "length_penalty": length_penalty,
     }
     for name, weight in weights.items():
         if not (isfinite(weight) and weight >= 0):

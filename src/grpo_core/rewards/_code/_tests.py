@@ -11,6 +11,7 @@ from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, field, fields
 from typing import Any, cast
 
+from grpo_core.rewards._code._asserted import asserts
 from grpo_core.rewards._code._wire import WireError, encode
 
 
@@ -142,6 +143,8 @@ class AssertTest:
             defined, used, _ = _names(self.script)
             if "check" in defined and "check" not in used and not self.entry_point:
                 raise ValueError("nothing calls check: give entry_point")
+            if not asserts(self.script, entry_point=bool(self.entry_point)):
+                raise ValueError("the script asserts nothing that is run: any program would pass")
 
     def names(self) -> tuple[str, ...]:
         """What a Python script asks of the candidate."""

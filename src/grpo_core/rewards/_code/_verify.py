@@ -101,8 +101,9 @@ def verify_code(
 
     Raises:
         TypeError: If the completion is no text, `tests` are no tests or `packages` is one text.
-        ValueError: If an option is out of range, no test is given, all outputs are blank, or
-            `language` is unknown or is not that of a test.
+        ValueError: If an option is out of range, no test is given, a program that prints nothing
+            would pass them all, a script asserts nothing, or `language` is unknown or is not that
+            of a test.
         SandboxError: If this machine gives less isolation than `minimum`.
 
     Example:
@@ -207,7 +208,7 @@ def _required(
 ) -> Language | None:
     """The language that is asked for, once it and the tests are known to make sense together."""
     printed = [test.stdout for test in tests if isinstance(test, StdinTest)]
-    blank = not any(text.split() for outputs in printed for text in outputs)
+    blank = all(any(not text.split() for text in outputs) for outputs in printed)
     if blank and len(printed) == len(tests) and checker is None:
         raise ValueError("every expected output is blank: a program that does nothing passes")
     needed = {
