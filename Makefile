@@ -9,12 +9,12 @@ SHAPES := grpo_core._tensors,grpo_core.losses,grpo_core.advantages,grpo_core.met
 # Arguments of `make demo`, as in: make demo ARGS="--steps 20 --control"
 ARGS ?=
 
-.PHONY: demo test test-all lint types imports tests shapes mutants format clean
+.PHONY: demo test test-all lint types imports tests shapes kernels mutants format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m grpo_core.recipes.demo $(ARGS)
 
-test: lint types imports tests shapes
+test: lint types imports tests shapes kernels
 
 test-all: test mutants
 	$(BIN)/python -m pytest -m slow --numprocesses auto
@@ -36,6 +36,11 @@ tests: $(VENV)/.dev
 shapes: $(VENV)/.dev
 	HYPOTHESIS_PROFILE=shapes $(BIN)/python -m pytest -m "not slow and not no_shape_hook" --numprocesses auto \
 		--jaxtyping-packages=$(SHAPES) tests/losses tests/advantages tests/metrics
+
+# Triton's interpreter runs the kernels; it divides by zero and multiplies infinities as numpy does, with a warning.
+kernels: $(VENV)/.dev
+	TRITON_INTERPRET=1 $(BIN)/python -m pytest --numprocesses auto tests/kernels \
+		-W "ignore::RuntimeWarning" -W "ignore:Conversion of an array:DeprecationWarning"
 
 mutants: $(VENV)/.dev
 	$(BIN)/python tests/mutants/run.py

@@ -1,7 +1,8 @@
 """Log-probs and entropies of sampled tokens, from logits, a block of rows at a time."""
 
 from collections.abc import Iterator
-from typing import Any, NamedTuple, cast
+from importlib.util import find_spec
+from typing import Any, Literal, NamedTuple, cast, get_args
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -16,6 +17,9 @@ from grpo_core._tensors import (
     check_same_shape,
     widen,
 )
+
+Backend = Literal["auto", "torch", "triton"]
+_BACKENDS: tuple[Backend, ...] = get_args(Backend)
 
 # Elements of temporaries that exist at a time: 64 MiB in float32.
 _BLOCK = 1 << 24
@@ -35,6 +39,8 @@ def token_log_probs(
     mask: Bool[Tensor, "batch seq"] | None = None,
     temperature: float | Float[Tensor, "batch seq"] = 1.0,
     support: Bool[Tensor, "batch seq vocab"] | None = None,
+    overwrite_logits: bool = False,
+    backend: Backend = "auto",
 ) -> Float[Tensor, "batch seq"]:
     r"""Log-probability of each sampled token.
 
@@ -43,9 +49,10 @@ def token_log_probs(
     $$
 
     `logits[:, t]` predicts `tokens[:, t]`: nothing is shifted here. Logits are widened to float32
-    before the temperature divides them, a block of rows at a time: beside the logits and their
-    gradient, 64 MiB exist (more only where a single row of the vocabulary is larger). Gradients
-    reach `logits` alone; a row whose log-prob gets no gradient gives none, whatever it holds.
+    before the temperature divides them: in PyTorch a block of rows at a time, so that beside the
+    logits and their gradient 64 MiB exist (more only where a single row of the vocabulary is
+    larger); in Triton nothing is stored but a few numbers a row. Gradients reach `logits` alone; a
+    row whose log-prob gets no gradient gives none, whatever it holds.
 
     Args:
         logits: Of any floating dtype and any strides; a slice is not copied.
@@ -57,13 +64,19 @@ def token_log_probs(
             log-prob is of the distribution renormalised over them. Without it, ratios against the
             log-probs of a truncated sampler are biased by the mass it dropped. A sampled token
             outside its support has log-prob -inf.
+        overwrite_logits: Write the gradient over the logits, which are lost in backward: nothing of
+            their size is allocated. Only where nobody reads them later, and where they are no leaf
+            (PyTorch copies the gradient of a leaf).
+        backend: `"torch"` is the reference; `"triton"` one kernel each way, in float32; `"auto"`
+            is Triton on CUDA, if it is installed and the logits are not float64.
 
     Returns:
         float32, or float64 if `logits` are, in nats.
 
     Raises:
         TypeError: If a dtype is not as annotated.
-        ValueError: If a shape differs or the temperature is not above 0.
+        ValueError: If a shape differs, the temperature is not above 0, the backend is unknown or
+            cannot do it (Triton has no float64), or logits to be overwritten share memory.
 
     Example:
         >>> import torch
@@ -73,7 +86,9 @@ def token_log_probs(
         >>> token_log_probs(logits, torch.tensor([[3, 0]]), support=kept).exp()
         tensor([[0.2500, 0.5000]])
     """
-    return _statistics(logits, tokens, mask, temperature, support, entropy=False)[0]
+    return _statistics(
+        logits, tokens, mask, temperature, support, overwrite_logits, backend, entropy=False
+    )[0]
 
 
 def token_statistics(
@@ -83,6 +98,8 @@ def token_statistics(
     mask: Bool[Tensor, "batch seq"] | None = None,
     temperature: float | Float[Tensor, "batch seq"] = 1.0,
     support: Bool[Tensor, "batch seq vocab"] | None = None,
+    overwrite_logits: bool = False,
+    backend: Backend = "auto",
 ) -> TokenStatistics:
     r"""Log-probability of each sampled token, and the entropy at its position, in one pass.
 
@@ -101,13 +118,16 @@ def token_statistics(
         mask: True where a token counts; elsewhere both are 0 and nothing is read.
         temperature: What the sampler divided by, above 0; one for all, or one for each token.
         support: True for the ids that a truncated sampler kept.
+        overwrite_logits: As in `token_log_probs`.
+        backend: As in `token_log_probs`.
 
     Returns:
         Both as float32, or float64 if `logits` are, in nats.
 
     Raises:
         TypeError: If a dtype is not as annotated.
-        ValueError: If a shape differs or the temperature is not above 0.
+        ValueError: If a shape differs, the temperature is not above 0, the backend is unknown or
+            cannot do it (Triton has no float64), or logits to be overwritten share memory.
 
     Example:
         >>> import torch
@@ -116,7 +136,11 @@ def token_statistics(
         >>> entropy.exp()
         tensor([[4.]])
     """
-    return TokenStatistics(*_statistics(logits, tokens, mask, temperature, support, entropy=True))
+    return TokenStatistics(
+        *_statistics(
+            logits, tokens, mask, temperature, support, overwrite_logits, backend, entropy=True
+        )
+    )
 
 
 def _statistics(
@@ -125,9 +149,13 @@ def _statistics(
     mask: Tensor | None,
     temperature: float | Tensor,
     support: Tensor | None,
+    overwrite: bool,
+    backend: Backend,
     *,
     entropy: bool,
 ) -> tuple[Tensor, Tensor]:
+    if backend not in _BACKENDS:
+        raise ValueError(f"backend must be one of {', '.join(_BACKENDS)}, got {backend!r}")
     check_ndim(3, logits=logits)
     check_float(logits=logits)
     check_integer(tokens=tokens)
@@ -146,12 +174,50 @@ def _statistics(
             raise ValueError("temperature gets no gradient: detach it, got requires_grad=True")
     else:
         check_positive(temperature=temperature)
+    if overwrite and any(
+        stride == 0 and size > 1 for stride, size in zip(logits.stride(), logits.shape, strict=True)
+    ):
+        raise ValueError(f"expanded logits cannot be overwritten, got strides {logits.stride()}")
+    if backend == "triton" or (backend == "auto" and _has_kernel(logits)):
+        return _from_kernel(logits, tokens, mask, temperature, support, overwrite, entropy=entropy)
     return cast(
         "tuple[Tensor, Tensor]",
         _TokenStatistics.apply(  # pyright: ignore[reportUnknownMemberType] - torch's, untyped
-            logits, tokens.long(), mask, temperature, support, entropy
+            logits, tokens.long(), mask, temperature, support, entropy, overwrite
         ),
     )
+
+
+def _has_kernel(logits: Tensor) -> bool:
+    return logits.is_cuda and logits.dtype != torch.float64 and find_spec("triton") is not None
+
+
+def _from_kernel(
+    logits: Tensor,
+    tokens: Tensor,
+    mask: Tensor | None,
+    temperature: float | Tensor,
+    support: Tensor | None,
+    overwrite: bool,
+    *,
+    entropy: bool,
+) -> tuple[Tensor, Tensor]:
+    if logits.dtype == torch.float64:
+        raise ValueError("backend 'triton' computes in float32, got float64 logits")
+    from grpo_core._kernels.log_probs import token_statistics as kernel  # noqa: PLC0415 - Triton
+
+    per_token = temperature.float().contiguous() if isinstance(temperature, Tensor) else None
+    log_probs, entropies, _ = kernel(
+        logits,
+        tokens.long().contiguous(),
+        mask.contiguous() if mask is not None else None,
+        1.0 if isinstance(temperature, Tensor) else float(temperature),
+        per_token,
+        support,
+        entropy,
+        overwrite,
+    )
+    return log_probs, entropies
 
 
 class _TokenStatistics(torch.autograd.Function):
@@ -170,6 +236,7 @@ class _TokenStatistics(torch.autograd.Function):
         temperature: float | Tensor,
         support: Tensor | None,
         with_entropy: bool,
+        overwrite: bool,
     ) -> tuple[Tensor, Tensor]:
         dtype = torch.float64 if logits.dtype == torch.float64 else torch.float32
         log_norm = torch.empty(tokens.shape, dtype=dtype, device=logits.device)
@@ -183,6 +250,7 @@ class _TokenStatistics(torch.autograd.Function):
         per_token = temperature if isinstance(temperature, Tensor) else None
         ctx.save_for_backward(logits, tokens, mask, per_token, support, log_norm, entropy)
         ctx.temperature = temperature if per_token is None else None
+        ctx.overwrite = overwrite
         return log_probs, entropy
 
     @staticmethod
@@ -197,7 +265,11 @@ class _TokenStatistics(torch.autograd.Function):
         live = (log_probs_grad != 0) | (entropy_grad != 0)
         if mask is not None:
             live = live & mask
-        grad = torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
+        grad = (
+            logits
+            if ctx.overwrite
+            else torch.empty(logits.shape, dtype=logits.dtype, device=logits.device)
+        )
         for at in _blocks(logits, 2):
             g, h, index = (x[at][..., None] for x in (log_probs_grad, entropy_grad, tokens))
             # h (-p log p - p H) - g p, and g at the token.
@@ -207,7 +279,7 @@ class _TokenStatistics(torch.autograd.Function):
             block = _add_at(block, index, here).div_(_per_token(temperature, at))
             grad[at] = block.masked_fill_(~live[at][..., None], 0.0)
             del p, block  # before the next ones are made
-        return grad, None, None, None, None, None
+        return grad, None, None, None, None, None, None
 
 
 def _blocks(logits: Tensor, buffers: int) -> Iterator[tuple[slice, slice]]:
