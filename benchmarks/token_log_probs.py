@@ -110,6 +110,7 @@ def measure(function: Function, logits: Tensor, tokens: Tensor) -> tuple[float, 
         values = function(held, tokens)
         torch.autograd.grad([value.sum() for value in values], held)
 
+    before = 0
     if DEVICE == "cuda":
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()

@@ -36,6 +36,31 @@ def numbered(given: dict[Answer, Answer]) -> bool:
     return all("_" in name for name in names) and len({n.partition("_")[0] for n in names}) == 1
 
 
+def listed(given: dict[Answer, Answer], other: tree.List) -> tuple[Answer, Answer] | None:
+    """What is given and a bare list: by number in any order, else in the order of the names.
+
+    None if the list names its items, too.
+    """
+    values = in_order(given)
+    if numbered(given):
+        return tree.List(values.items), other
+    if any(isinstance(item, tree.Relation | tree.Definition) for item in other.items):
+        return None
+    return values, tree.Tuple(other.items)
+
+
+def letters(node: Answer) -> bool:
+    """Whether it is a run of three or more capital letters, as `HHT` is, and nothing else."""
+    return (
+        isinstance(node, tree.Product)
+        and len(node.items) > 2
+        and all(
+            isinstance(item, tree.Symbol) and len(item.name) == 1 and item.name.isupper()
+            for item in node.items
+        )
+    )
+
+
 def _body(value: Answer) -> Answer:
     return value.body if isinstance(value, tree.Definition) else value
 

@@ -4,7 +4,7 @@ from collections.abc import Callable
 from typing import TypeGuard
 
 from grpo_core.rewards._math import _tree as tree
-from grpo_core.rewards._math._assignments import assignments, in_order, numbered
+from grpo_core.rewards._math._assignments import assignments, in_order, letters, listed
 from grpo_core.rewards._math._binding import has_bound, unbound
 from grpo_core.rewards._math._formulas import same_formula
 from grpo_core.rewards._math._matching import matched
@@ -83,10 +83,12 @@ def compared(prediction: Answer, reference: Answer, options: Options) -> tuple[b
         first = in_order(given[0])
     if given[1] and isinstance(first, tree.Tuple | tree.Matrix):
         second = in_order(given[1])
-    if given[0] and isinstance(second, tree.List) and numbered(given[0]):
-        first = tree.List(in_order(given[0]).items)
-    if given[1] and isinstance(first, tree.List) and numbered(given[1]):
-        second = tree.List(in_order(given[1]).items)
+    if given[0] and isinstance(second, tree.List):
+        first, second = listed(given[0], second) or (first, second)
+    elif given[1] and isinstance(first, tree.List):
+        second, first = listed(given[1], first) or (second, first)
+    if letters(first) and letters(second):
+        return first == second, "letters"
     if first in _NUMBER_SETS and second in _NUMBER_SETS:
         return first == second, "region"
     if _REALS in (first, second):

@@ -17,6 +17,9 @@ MAX_DIGITS = 3_000
 # Two values of which one is known by quadrature alone are one if they agree as far as this.
 _CLOSE, _FAR = 1e-20, 1e-15
 _CHECKED = 1e-6
+_FLAT = (sp.tanh, sp.coth, sp.atan, sp.erf, sp.erfc, sp.zeta)
+_TINY, _HUGE = 1e-9, 20
+_FAINT = sp.Float(10) ** -1000  # a share of a sum that digits may miss
 _LOOK_SECONDS = 0.02
 _UNEVALUATED = (sp.Integral, sp.Sum, sp.Product, sp.Limit)
 _NO_NUMBER = (sp.nan, sp.zoo, sp.AccumBounds)
@@ -111,10 +114,22 @@ def differ(first: Any, second: Any, deadline: float) -> bool:
     try:
         gap = _timely(deadline, (first - second).evalf, 15, maxn=MAX_DIGITS, strict=True)
         return bool(gap != 0)
-    except PrecisionExhausted:  # no digit of so many tells them apart
+    except PrecisionExhausted:  # no digit of so many tells them apart, if each term has a value
+        if any(_is_flat(part, deadline) for part in (first - second).atoms(sp.Function)):
+            raise NoValue from None
+        terms = [abs(number(term, deadline)) for term in sp.Add.make_args(first - second)]
+        if min(terms) < max(terms) * _FAINT:
+            raise NoValue from None
         return False
     except (_Late, *_FAILURES):
         raise NoValue from None
+
+
+def _is_flat(function: Any, deadline: float) -> bool:
+    """Whether a function's argument is so large or small that its value may hide a difference."""
+    sizes = [abs(number(each, deadline)) for each in function.args if each != 0]
+    flat = isinstance(function, _FLAT)
+    return any(size < _TINY or (flat and size > _HUGE) for size in sizes)
 
 
 def number(expression: Any, deadline: float) -> Any:

@@ -45,7 +45,7 @@ def check_references(references: Iterable[str], /) -> dict[int, str]:
         The message for each position whose reference raises; empty if all can be read.
 
     Raises:
-        TypeError: If a reference is no text.
+        TypeError: If a reference is no text, or all of them are one.
 
     Example:
         The second one has lost its brace:
@@ -54,6 +54,8 @@ def check_references(references: Iterable[str], /) -> dict[int, str]:
         >>> list(check_references([r"\\frac{1}{2}", r"\\frac{1}{2"]))
         [1]
     """
+    if isinstance(references, str):
+        raise TypeError("references must be several texts, got one")
     refused: dict[int, str] = {}
     for position, reference in enumerate(references):
         try:

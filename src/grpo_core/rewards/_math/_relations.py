@@ -153,6 +153,10 @@ def _same_label(first: tree.Relation, second: tree.Relation) -> bool:
 
 
 def _same_named(first: Answer, second: Answer, options: Options) -> bool:
+    for node in (first, second):
+        given = node.parameters if isinstance(node, tree.Definition) else ()
+        if any(isinstance(item, tree.Sum | tree.Product) and symbols(item) for item in given):
+            return False  # x(y - z) may be a product
     a, b = values_of(first), values_of(second)
     return (
         bool(a and b)
@@ -208,6 +212,8 @@ def _same_definition(first: tree.Definition, second: tree.Definition, options: O
         names = {}
         if first.parameters != second.parameters:
             return False
+    if (symbols(first.parameters) - symbols(second.parameters)) & symbols(second.body):
+        return False
 
     def change(node: Answer) -> Answer | None:
         return names.get(node) if isinstance(node, tree.Symbol) else None

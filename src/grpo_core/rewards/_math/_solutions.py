@@ -7,8 +7,8 @@ from grpo_core.rewards._math import _tree as tree
 from grpo_core.rewards._math._numbers import Number
 from grpo_core.rewards._math._options import Options
 from grpo_core.rewards._math._tree import Answer
-from grpo_core.rewards._math._values import same_value
-from grpo_core.rewards._math._walk import replaced, symbols
+from grpo_core.rewards._math._values import proportional, same_value
+from grpo_core.rewards._math._walk import parts, symbols
 
 DERIVATIVE = re.compile(r"d(.+)/d.+")
 
@@ -25,18 +25,19 @@ def solves(solved: tree.Relation, other: tree.Relation, options: Options) -> boo
         return False
     if name.name in symbols(value) or name.name not in symbols(other):
         return False
-    difference = tree.total(other.items[0], tree.negative(other.items[1]))
-
-    def at(node: Answer) -> Answer:
-        return replaced(difference, lambda part: node if part == name else None)
-
-    zero, one, two = (at(Number(Fraction(n))) for n in range(3))
-    bend = tree.Sum((zero, tree.negative(one), tree.negative(one), two))
+    side = tree.total(other.items[0], tree.negative(other.items[1]))
+    line = _line(side, name)
+    if line is None:
+        return False
+    height, slope = line
+    # What is divided by is not 0: PV = 6 is P = 6/V, but xy = 3y is not x = 3.
+    if symbols(slope) and not proportional(
+        tree.times(slope, _divisors(side)), _divisors(value), options
+    ):
+        return False
     nothing = Number(Fraction(0))
-    return (
-        same_value(bend, nothing, options)
-        and not same_value(zero, one, options)
-        and same_value(at(value), nothing, options)
+    return not same_value(slope, nothing, options) and same_value(
+        tree.total(height, tree.times(slope, value)), nothing, options
     )
 
 
@@ -47,19 +48,50 @@ def same_slope(first: tree.Relation, second: tree.Relation, options: Options) ->
         return False
     name, nothing = tree.Symbol(found.pop()), Number(Fraction(0))
     heights: list[Answer] = []
+    slopes: list[Answer] = []
     for relation in (first, second):
         if not all(map(has_value, relation.items)):
             return False
         side = tree.total(relation.items[0], tree.negative(relation.items[1]))
-        zero, one, two = (_at(side, name, Number(Fraction(n))) for n in range(3))
-        bend = tree.Sum((zero, tree.negative(one), tree.negative(one), two))
-        slope = tree.total(one, tree.negative(zero))
-        if not same_value(bend, nothing, options) or same_value(slope, nothing, options):
+        line = _line(side, name)
+        if line is None or same_value(line[1], nothing, options):
             return False
-        heights += [zero, slope]
+        heights += line
+        slopes.append(tree.times(line[1], _divisors(side)))
+    if symbols(tuple(slopes)) and not proportional(slopes[0], slopes[1], options):
+        return False
     zero, slope, other_zero, other_slope = heights
     return same_value(tree.times(zero, other_slope), tree.times(other_zero, slope), options)
 
 
-def _at(node: Answer, name: tree.Symbol, value: Answer) -> Answer:
-    return replaced(node, lambda part: value if part == name else None)
+def _divisors(node: Answer) -> Answer:
+    """The product of all that is divided by in a tree, each once."""
+    found: dict[Answer, None] = {}
+    for part in parts(node):
+        if isinstance(part, tree.Power) and isinstance(part.exponent, Number):
+            exponent = part.exponent.value
+            if exponent < 0 and symbols(part.base):
+                found[tree.Power(part.base, Number(-exponent))] = None
+    return tree.Product((tree.ONE, *found))
+
+
+def _line(node: Answer, name: tree.Symbol) -> tuple[Answer, Answer] | None:
+    """The height and the slope of what is, as it is written, linear in the name; else None."""
+    if node == name:
+        return tree.ZERO, tree.ONE
+    if name.name not in symbols(node):
+        return node, tree.ZERO
+    if isinstance(node, tree.Sum):
+        lines = [_line(item, name) for item in node.items]
+        found = [line for line in lines if line is not None]
+        if len(found) < len(lines):
+            return None
+        return tree.Sum(tuple(a for a, _ in found)), tree.Sum(tuple(b for _, b in found))
+    if not isinstance(node, tree.Product):
+        return None
+    rest = tuple(item for item in node.items if name.name not in symbols(item))
+    if len(rest) != len(node.items) - 1:
+        return None
+    (factor,) = (item for item in node.items if name.name in symbols(item))
+    line = _line(factor, name)
+    return line and (tree.Product((*rest, line[0])), tree.Product((*rest, line[1])))

@@ -15,6 +15,7 @@ from grpo_core.rewards._math._agreement import (
 from grpo_core.rewards._math._edges import same_at_edges
 from grpo_core.rewards._math._exact import PRIME, NotExact, exact_value, residue
 from grpo_core.rewards._math._kits import Kit, precise_kits
+from grpo_core.rewards._math._magnitudes import check_sizes
 from grpo_core.rewards._math._numbers import Number, Unread
 from grpo_core.rewards._math._numeric import Point, complex_point, evaluate
 from grpo_core.rewards._math._options import Options
@@ -34,6 +35,7 @@ def same_value(first: Answer, second: Answer, options: Options) -> bool:
         return True
     options.check()
     nodes = list(parts((first, second)))
+    check_sizes((first, second))
     if any(isinstance(node, tree.Bound) for node in nodes):
         return options.ask(first, second)
     if any(node == tree.Constant("oo") for node in nodes):
