@@ -5,7 +5,7 @@ BIN := $(VENV)/bin
 INSTALL := $(BIN)/python -m pip install --disable-pip-version-check --quiet --constraint constraints.txt
 # More threads than cores make small tensors 4-5 times slower; xdist runs a process a core.
 export OMP_NUM_THREADS ?= 1
-SHAPES := grpo_core._tensors,grpo_core.losses,grpo_core.advantages,grpo_core.metrics,beartype.beartype
+SHAPES := grpo_core._tensors,grpo_core.losses,grpo_core.off_policy,grpo_core.advantages,grpo_core.metrics,beartype.beartype
 # Arguments of `make demo`, as in: make demo ARGS="--steps 20 --control"
 ARGS ?=
 
@@ -35,7 +35,7 @@ tests: $(VENV)/.dev
 # The same tests once more, with every annotation checked as it is called.
 shapes: $(VENV)/.dev
 	HYPOTHESIS_PROFILE=shapes $(BIN)/python -m pytest -m "not slow and not no_shape_hook" --numprocesses auto \
-		--jaxtyping-packages=$(SHAPES) tests/losses tests/advantages tests/metrics
+		--jaxtyping-packages=$(SHAPES) tests/losses tests/off_policy tests/advantages tests/metrics
 
 # Triton's interpreter runs the kernels; it divides by zero and multiplies infinities as numpy does, with a warning.
 kernels: $(VENV)/.dev

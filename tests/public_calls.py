@@ -2,7 +2,7 @@
 
 import torch
 
-from grpo_core import advantages, losses, metrics
+from grpo_core import advantages, losses, metrics, off_policy
 from variants import MEANS, Batch, random_batch
 
 ROWS, SEQ, VOCAB = 4, 5, 7
@@ -89,10 +89,10 @@ CASES = {
         for v in ("k1", "k2", "k3")
         for g in ("naive", "score", "importance")
     ],
-    "truncated_weights": [(lambda x: losses.truncated_weights(x) * x, BATCH.new)],
-    "masked_weights": [(lambda x: losses.masked_weights(x) * x, BATCH.new)],
+    "truncated_weights": [(lambda x: off_policy.truncated_weights(x) * x, BATCH.new)],
+    "masked_weights": [(lambda x: off_policy.masked_weights(x) * x, BATCH.new)],
     "rejection_weights": [
-        (lambda x: losses.rejection_weights(x, ratio_min=0.5, ratio_max=2.0) * x, BATCH.new)
+        (lambda x: off_policy.rejection_weights(x, ratio_min=0.5, ratio_max=2.0) * x, BATCH.new)
     ],
     **{
         name: [

@@ -18,16 +18,14 @@ from grpo_core.losses import (
     group_token_mean,
     kl_penalty,
     log_ratio,
-    masked_weights,
     policy_gradient_loss,
-    rejection_weights,
     sapo_loss,
     sequence_log_ratio,
     sequence_mean,
     sequence_sum_mean,
     token_mean,
-    truncated_weights,
 )
+from grpo_core.off_policy import masked_weights, rejection_weights, truncated_weights
 
 MAX_LENGTH = 50
 

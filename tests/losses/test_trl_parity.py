@@ -28,8 +28,6 @@ from grpo_core.losses import (
     geometric_log_ratio,
     kl_penalty,
     log_ratio,
-    masked_weights,
-    rejection_weights,
     sapo_loss,
     sequence_log_ratio,
     sequence_mean,
@@ -37,8 +35,8 @@ from grpo_core.losses import (
     step_totals,
     token_mean,
     token_statistics,
-    truncated_weights,
 )
+from grpo_core.off_policy import masked_weights, rejection_weights, truncated_weights
 from trl_trainer import MAX_LENGTH, load_model, make_inputs, make_trainer, rows, save_model
 
 pytestmark = [

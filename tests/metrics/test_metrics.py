@@ -8,7 +8,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 
 from grpo_core import metrics
-from grpo_core.losses import masked_weights, truncated_weights
+from grpo_core.off_policy import masked_weights, truncated_weights
 from public_calls import tensors
 
 RATIO = torch.tensor([[0.5, 1.0, 2.0], [1.5, 0.7, 9.0]], dtype=torch.float64)

@@ -1,6 +1,7 @@
 """Losses as functions on tensors: ratio, surrogate, weight and mean, each a line of yours.
 
-A loss is ratio x surrogate x weights x mean, over advantages. The mask goes in once, where a
+A loss is ratio x surrogate x weights x mean, over advantages; the weights that correct for another
+policy are in `grpo_core.off_policy`. The mask goes in once, where a
 log-ratio is made, and comes out once, in the mean; between them padding is inert. Tensors of
 tokens are `[batch, seq]`, never broadcast. Nothing here waits for the GPU but `check_batch`.
 """
@@ -27,7 +28,6 @@ from grpo_core.losses._policy import (
     sapo_loss,
 )
 from grpo_core.losses._ratio import geometric_log_ratio, log_ratio, sequence_log_ratio
-from grpo_core.losses._weights import masked_weights, rejection_weights, truncated_weights
 
 __all__ = [
     "StepTotals",
@@ -41,9 +41,7 @@ __all__ = [
     "kl_penalty",
     "log_ratio",
     "magistral_loss",
-    "masked_weights",
     "policy_gradient_loss",
-    "rejection_weights",
     "sapo_loss",
     "sequence_log_ratio",
     "sequence_mean",
@@ -53,5 +51,4 @@ __all__ = [
     "token_mean",
     "token_statistics",
     "token_weights",
-    "truncated_weights",
 ]

@@ -73,7 +73,7 @@ def importance_weights(
 
     Example:
         >>> import torch
-        >>> from grpo_core.losses import truncated_weights
+        >>> from grpo_core.off_policy import truncated_weights
         >>> from grpo_core.metrics import importance_weights
         >>> log_ratio, mask = torch.tensor([[0.5, 8.0]]).log(), torch.tensor([[True, True]])
         >>> report = importance_weights(log_ratio, truncated_weights(log_ratio), mask)

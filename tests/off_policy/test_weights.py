@@ -7,12 +7,8 @@ import torch
 from hypothesis import given
 from hypothesis import strategies as st
 
-from grpo_core.losses import (
-    masked_weights,
-    rejection_weights,
-    sequence_log_ratio,
-    truncated_weights,
-)
+from grpo_core.losses import sequence_log_ratio
+from grpo_core.off_policy import masked_weights, rejection_weights, truncated_weights
 
 CALLS = [
     lambda x: truncated_weights(x, ratio_max=2.0),

@@ -29,7 +29,7 @@ def truncated_weights(
 
     Example:
         >>> import torch
-        >>> from grpo_core.losses import truncated_weights
+        >>> from grpo_core.off_policy import truncated_weights
         >>> truncated_weights(torch.tensor([[0.5, 1.0, 8.0]]).log())
         tensor([[0.5000, 1.0000, 2.0000]])
     """
@@ -63,7 +63,7 @@ def masked_weights(
 
     Example:
         >>> import torch
-        >>> from grpo_core.losses import masked_weights
+        >>> from grpo_core.off_policy import masked_weights
         >>> masked_weights(torch.tensor([[0.4, 0.5, 2.0, 8.0]]).log())
         tensor([[0.0000, 0.5000, 2.0000, 0.0000]])
     """
@@ -99,7 +99,7 @@ def rejection_weights(
 
     Example:
         >>> import torch
-        >>> from grpo_core.losses import rejection_weights
+        >>> from grpo_core.off_policy import rejection_weights
         >>> rejection_weights(torch.tensor([[0.5, 1.0, 8.0]]).log(), ratio_min=0.9, ratio_max=1.1)
         tensor([[0., 1., 0.]])
     """
