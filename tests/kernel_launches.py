@@ -1,0 +1,76 @@
+"""Launches of every kernel at sizes people train with; on the CPU, where nothing is launched."""
+
+from functools import partial
+
+import pytest
+import torch
+
+pytest.importorskip("triton")
+
+from grpo_core._kernels import log_probs
+
+# Qwen3's vocabulary as it is padded, and as its tokenizer counts it: rows that are not aligned.
+ALIGNED, ODD = 151936, 151665
+ROWS = 16
+
+
+def logits(vocab, dtype=torch.bfloat16):
+    """Some rows of a packed batch of 32768: its stride of 5e9 needs 64 bits."""
+    return torch.empty_strided((1, ROWS, vocab), (32768 * vocab, vocab, 1), dtype=dtype)
+
+
+def wide_logits(vocab):
+    return logits(vocab, torch.float32)
+
+
+def all_but_the_last(vocab):
+    """As a trainer hands them over: the last position predicts nothing."""
+    return torch.empty(2, ROWS + 1, vocab, dtype=torch.bfloat16)[:, :-1]
+
+
+def floats():
+    return torch.zeros(1, ROWS)
+
+
+def ids():
+    return torch.zeros(1, ROWS, dtype=torch.int64)
+
+
+def statistics(make, vocab, *, with_entropy=True, **optional):
+    found = {"mask": None, "per_token": None, "support": None} | optional
+    log_probs.token_statistics(
+        make(vocab), ids(), **found, temperature=1.0, with_entropy=with_entropy, overwrite=False
+    )
+
+
+def gradients(make, vocab, *, in_place=False, with_entropy=True, **optional):
+    found = {"mask": None, "per_token": None, "support": None} | optional
+    log_probs.token_statistics_backward(
+        make(vocab), None if in_place else make(vocab), ids(), **found, temperature=1.0,
+        log_probs=floats(), entropy=floats(), log_norm=floats(), log_probs_grad=floats(),
+        entropy_grad=floats() if with_entropy else None,
+    )  # fmt: skip
+
+
+def everything(vocab):
+    """All that is optional."""
+    support = torch.ones(1, ROWS, vocab, dtype=torch.bool)
+    mask = torch.ones(1, ROWS, dtype=torch.bool)
+    return {"mask": mask, "per_token": floats(), "support": support}
+
+
+LAUNCHES = {
+    f"{name}, {vocab}": partial(launch, vocab)
+    for vocab in (ALIGNED, ODD)
+    for name, launch in {
+        "log-probs": lambda v: statistics(logits, v, with_entropy=False),
+        "statistics": lambda v: statistics(logits, v),
+        "statistics of all but the last": lambda v: statistics(all_but_the_last, v),
+        "statistics of float32": lambda v: statistics(wide_logits, v),
+        "statistics with everything": lambda v: statistics(logits, v, **everything(v)),
+        "gradient of log-probs": lambda v: gradients(logits, v, with_entropy=False),
+        "gradients": lambda v: gradients(logits, v),
+        "gradients in place": lambda v: gradients(logits, v, in_place=True),
+        "gradients with everything": lambda v: gradients(logits, v, **everything(v)),
+    }.items()
+}
