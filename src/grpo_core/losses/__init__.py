@@ -17,6 +17,7 @@ from grpo_core.losses._aggregate import (
     token_weights,
 )
 from grpo_core.losses._check import check_batch
+from grpo_core.losses._fused import logits_token_loss
 from grpo_core.losses._kl import kl_penalty
 from grpo_core.losses._log_probs import token_log_probs, token_statistics
 from grpo_core.losses._magistral import magistral_loss
@@ -40,6 +41,7 @@ __all__ = [
     "group_token_mean",
     "kl_penalty",
     "log_ratio",
+    "logits_token_loss",
     "magistral_loss",
     "policy_gradient_loss",
     "sapo_loss",

@@ -154,6 +154,27 @@ def _statistics(
     *,
     entropy: bool,
 ) -> tuple[Tensor, Tensor]:
+    tokens = checked_tokens(logits, tokens, mask, temperature, support, overwrite, backend)
+    if backend == "triton" or (backend == "auto" and has_kernel(logits)):
+        return _from_kernel(logits, tokens, mask, temperature, support, overwrite, entropy=entropy)
+    return cast(
+        "tuple[Tensor, Tensor]",
+        _TokenStatistics.apply(  # pyright: ignore[reportUnknownMemberType] - torch's, untyped
+            logits, tokens.long(), mask, temperature, support, entropy, overwrite
+        ),
+    )
+
+
+def checked_tokens(
+    logits: Tensor,
+    tokens: Tensor,
+    mask: Tensor | None,
+    temperature: float | Tensor,
+    support: Tensor | None,
+    overwrite: bool,
+    backend: Backend,
+) -> Tensor:
+    """Raise on what is wrong; tokens that are safe to look up, 0 off the mask."""
     if backend not in _BACKENDS:
         raise ValueError(f"backend must be one of {', '.join(_BACKENDS)}, got {backend!r}")
     check_ndim(3, logits=logits)
@@ -178,17 +199,11 @@ def _statistics(
         stride == 0 and size > 1 for stride, size in zip(logits.stride(), logits.shape, strict=True)
     ):
         raise ValueError(f"expanded logits cannot be overwritten, got strides {logits.stride()}")
-    if backend == "triton" or (backend == "auto" and _has_kernel(logits)):
-        return _from_kernel(logits, tokens, mask, temperature, support, overwrite, entropy=entropy)
-    return cast(
-        "tuple[Tensor, Tensor]",
-        _TokenStatistics.apply(  # pyright: ignore[reportUnknownMemberType] - torch's, untyped
-            logits, tokens.long(), mask, temperature, support, entropy, overwrite
-        ),
-    )
+    return tokens
 
 
-def _has_kernel(logits: Tensor) -> bool:
+def has_kernel(logits: Tensor) -> bool:
+    """Whether Triton computes it by itself."""
     return logits.is_cuda and logits.dtype != torch.float64 and find_spec("triton") is not None
 
 

@@ -51,6 +51,16 @@ def clipped_loss(
         >>> clipped_loss(torch.tensor([[2.0, 2.0]]).log(), torch.tensor([[1.0, -1.0]]))
         tensor([[-1.2800,  2.0000]])
     """
+    check_clips(epsilon_low, epsilon_high, ratio_max)
+    ratio, advantages = _ratio_and_advantages(log_ratio, advantages)
+    clipped = ratio.clamp(1 - epsilon_low, 1 + epsilon_high)
+    if ratio_max is not None:
+        ratio = ratio.clamp(max=ratio_max)
+    return -torch.minimum(ratio * advantages, clipped * advantages)
+
+
+def check_clips(epsilon_low: float, epsilon_high: float, ratio_max: float | None) -> None:
+    """Raise `ValueError` unless the bounds of a ratio are in order."""
     if not (0 <= epsilon_low <= 1 and epsilon_high >= 0):
         raise ValueError(
             f"need 0 <= epsilon_low <= 1 and epsilon_high >= 0, got {epsilon_low}, {epsilon_high}"
@@ -59,11 +69,6 @@ def clipped_loss(
         raise ValueError(
             f"ratio_max must be at least 1 + epsilon_high, {1 + epsilon_high}, got {ratio_max}"
         )
-    ratio, advantages = _ratio_and_advantages(log_ratio, advantages)
-    clipped = ratio.clamp(1 - epsilon_low, 1 + epsilon_high)
-    if ratio_max is not None:
-        ratio = ratio.clamp(max=ratio_max)
-    return -torch.minimum(ratio * advantages, clipped * advantages)
 
 
 def cispo_loss(
