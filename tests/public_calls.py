@@ -1,5 +1,7 @@
 """A call or more of every public function on tensors: what is compiled, and watched for a sync."""
 
+from functools import partial
+
 import torch
 
 from grpo_core import advantages, losses, metrics, off_policy
@@ -40,6 +42,18 @@ CASES = {
             lambda x: losses.token_statistics(x, TOKENS, temperature=BATCH.entropy + 1).entropy,
             LOGITS,
         ),
+    ],
+    "logits_token_loss": [
+        (
+            lambda x, o=o, m=m: (
+                losses.logits_token_loss(
+                    x, TOKENS, o, BATCH.advantages, mask=BATCH.mask, total=TOTAL, mean=m
+                ).loss
+            ),
+            LOGITS,
+        )
+        for o in (BATCH.old, None)
+        for m in (losses.token_mean, partial(losses.group_token_mean, group_ids=GROUPS))
     ],
     "log_ratio": [(lambda x: losses.log_ratio(x, BATCH.old, BATCH.mask), BATCH.new)],
     "sequence_log_ratio": [

@@ -31,7 +31,7 @@ SIZES = [1, 2, 63, 64, 65, 128, 129, 300]
 def small_blocks(monkeypatch):
     """Sizes around a block, and rows of several, cost little then."""
     monkeypatch.setattr(kernels, "BLOCK", 64)
-    monkeypatch.setattr(kernels, "WARPS", 4)
+    monkeypatch.setattr(kernels, "COLUMNS_PER_WARP", 16)
     monkeypatch.setattr(kernels, "SCALE_BLOCK", 64)
 
 
@@ -180,7 +180,7 @@ def test_without_old_log_probs_the_ratio_is_one(backend):
 
 
 @pytest.mark.parametrize("target", [0, 63, 64, 130, 199])
-@pytest.mark.parametrize("drop", [5.0, 60.0, 100.0, 1000.0])
+@pytest.mark.parametrize("drop", [5.0, 16.0, 17.0, 60.0, 100.0, 1000.0])
 def test_an_improbable_token_takes_the_row_s_own_maximum(target, drop):
     logits = random(1, 2, 200)
     logits[0, :, 70] = 20.0

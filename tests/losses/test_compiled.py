@@ -78,6 +78,11 @@ INDUCTOR = {
     "statistics with an entropy bonus": lambda z: losses.sequence_mean(
         -0.01 * losses.token_statistics(z, TOKENS, mask=BATCH.mask).entropy, BATCH.mask
     ),
+    "the loss of logits": lambda z: (
+        losses.logits_token_loss(
+            z, TOKENS, BATCH.old, BATCH.advantages, mask=BATCH.mask, total=None
+        ).loss
+    ),
     "packed GSPO over groups": lambda z: losses.group_token_mean(
         losses.clipped_loss(
             losses.sequence_log_ratio(

@@ -9,8 +9,8 @@ read last first.
 
 The target's logit is the reference of the exponentials: with $x_c = k (z_c - z_y)$, $k = \log_2(e)
 / T$ and $S = \sum_{c \ne y} 2^{x_c}$, $\log \pi = -\operatorname{log1p}(S)$ and $1 - \pi = S / (1 +
-S)$ have no cancellation. A row whose target is so low that $S$ overflows is summed once more,
-against its maximum. A row's result depends on that row alone: any batch gives the same bits.
+S)$ have no cancellation. A row whose target is so low that digits would be lost is summed once
+more, against its maximum. A row's result depends on that row alone: any batch gives the same bits.
 """
 
 from typing import Any
@@ -24,11 +24,13 @@ from grpo_core._kernels.log_probs import LN2, LOG2E, _columns, _log1p, _on
 
 # exp(20), as in `losses.log_ratio`.
 BOUND: tl.constexpr = tl.constexpr(20.0)
-# Measured on an H100 at 8192 x 151936: 1.96 ms; 16 warps 1.99, blocks of 8192 2.16, of 32768 3.02,
+# Largest S, 1 / pi: a logit 2^24 times as probable as the reference leaves 24 bits to the left.
+MAX_SUM: tl.constexpr = tl.constexpr(16777216.0)
+# Measured on an H100 at 8192 x 151936: 1.91 ms; 16 warps 1.99, blocks of 8192 2.12, of 32768 2.23,
 # two programs a multiprocessor 2.58; a row over 2, 4 or 8 of them, which exchange sums, 2.31 to
 # 2.69; the next row's sums in the same loop as this row's gradient 2.54; a part of the row kept in
-# registers 1.97 and more.
-BLOCK, WARPS = 16384, 32
+# registers 1.97 and more. At 65536 x 8000 blocks of 8192 take 1.52, of 16384 1.97.
+BLOCK, COLUMNS_PER_WARP = 16384, 512
 SCALE_BLOCK, SCALE_WARPS, SCALE_PROGRAMS = 8192, 8, 8
 
 
@@ -219,7 +221,7 @@ def loss_kernel(
                 z_ptr, kept_ptr, vocab, stride_v, support_stride_v, y, k, reference, o,
                 UNIT, HAS_SUPPORT, BLOCK, FOLD,
             )  # fmt: skip
-            if not (s < float("inf")):
+            if not (s < MAX_SUM):  # as NaN is not
                 reference = _largest(
                     z_ptr, kept_ptr, vocab, stride_v, support_stride_v, k, o,
                     UNIT, HAS_SUPPORT, BLOCK, FOLD,
@@ -315,8 +317,11 @@ def logits_loss(
         return losses, log_probs
     out = z if grad is None else grad
     kept = (0, 0, 0) if support is None else support.stride()
+    block = min(BLOCK, triton.next_power_of_2(max(vocab, 16)))
+    warps = max(1, block // COLUMNS_PER_WARP)
+    programs = _programs(z) * max(1, BLOCK // block)
     with _on(z):
-        loss_kernel[(min(batch * seq, _programs(z)),)](
+        loss_kernel[(min(batch * seq, programs),)](
             z, out, tokens, losses if old_log_probs is None else old_log_probs, advantages,
             weights, mask, losses if per_token is None else per_token,
             mask if support is None else support, losses, log_probs, batch * seq, seq, vocab,
@@ -324,7 +329,7 @@ def logits_loss(
             ratio_max, UNIT=z.stride(2) == 1 and out.stride(2) == 1,
             HAS_OLD=old_log_probs is not None, HAS_TEMPERATURE=per_token is not None,
             HAS_SUPPORT=support is not None, WITH_GRADIENT=grad is not None,
-            BLOCK=BLOCK, FOLD=16 // z.element_size(), num_warps=WARPS,
+            BLOCK=block, FOLD=16 // z.element_size(), num_warps=warps,
         )  # fmt: skip
     return losses, log_probs
 

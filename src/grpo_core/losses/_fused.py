@@ -157,7 +157,9 @@ def logits_token_loss(
     return LogitsTokenLoss(
         *cast(
             "tuple[Tensor, Tensor]",
-            kernels.LogitsLoss.apply(logits, overwrite_logits, *arguments),
+            kernels.LogitsLoss.apply(  # pyright: ignore[reportUnknownMemberType] - torch's, untyped
+                logits, overwrite_logits, *arguments
+            ),
         )
     )
 
