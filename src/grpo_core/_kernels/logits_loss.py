@@ -53,15 +53,21 @@ def _read(
 
 
 @triton.jit
-def _fold(e, FOLD: tl.constexpr):
-    """Sums of neighbours, which one thread holds: fewer registers for what is added up."""
-    return tl.sum(tl.reshape(e, (e.shape[0] // FOLD, FOLD)), 1)
+def _fold(e, FOLD: tl.constexpr, WIDE: tl.constexpr):
+    """Sums of what one thread holds: fewer registers for what is added up.
+
+    Read 16 bytes at a time, it holds neighbours; else, columns that are far apart.
+    """
+    if WIDE:
+        return tl.sum(tl.reshape(e, (e.shape[0] // FOLD, FOLD)), 1)
+    return tl.sum(tl.reshape(e, (FOLD, e.shape[0] // FOLD)), 0)
 
 
 @triton.jit
 def _sum(
     row_ptr, kept_ptr, vocab, stride, kept_stride, y, k, reference, o,
     UNIT: tl.constexpr, HAS_SUPPORT: tl.constexpr, BLOCK: tl.constexpr, FOLD: tl.constexpr,
+    WIDE: tl.constexpr,
 ):  # fmt: skip
     """S: the sum of 2^(k z - reference) over all columns but y; the tail first."""
     total = tl.zeros((BLOCK // FOLD,), tl.float32)
@@ -71,7 +77,7 @@ def _sum(
         z = _read(
             row_ptr, kept_ptr, c, vocab, stride, kept_stride, UNIT, HAS_SUPPORT, False, "evict_last"
         )
-        total += _fold(tl.where(c == y, 0.0, tl.exp2(z * k - reference)), FOLD)
+        total += _fold(tl.where(c == y, 0.0, tl.exp2(z * k - reference)), FOLD, WIDE)
     for start in range(0, full, BLOCK):
         c = start + o
         z = _read(
@@ -80,7 +86,7 @@ def _sum(
         e = tl.exp2(z * k - reference)
         if (start <= y) & (y < start + BLOCK):  # one branch for all is cheaper than a select
             e = tl.where(c == y, 0.0, e)
-        total += _fold(e, FOLD)
+        total += _fold(e, FOLD, WIDE)
     return tl.sum(total)
 
 
@@ -88,6 +94,7 @@ def _sum(
 def _largest(
     row_ptr, kept_ptr, vocab, stride, kept_stride, k, o,
     UNIT: tl.constexpr, HAS_SUPPORT: tl.constexpr, BLOCK: tl.constexpr, FOLD: tl.constexpr,
+    WIDE: tl.constexpr,
 ):  # fmt: skip
     top = tl.full((BLOCK // FOLD,), -float("inf"), tl.float32)
     for start in range(0, vocab, BLOCK):
@@ -95,7 +102,11 @@ def _largest(
             row_ptr, kept_ptr, start + o, vocab, stride, kept_stride, UNIT, HAS_SUPPORT, False,
             "evict_last",
         )  # fmt: skip
-        top = tl.maximum(top, tl.max(tl.reshape(z * k, (BLOCK // FOLD, FOLD)), 1))
+        if WIDE:
+            z = tl.max(tl.reshape(z, (BLOCK // FOLD, FOLD)), 1)
+        else:
+            z = tl.max(tl.reshape(z, (FOLD, BLOCK // FOLD)), 0)
+        top = tl.maximum(top, z * k)
     return tl.max(top)
 
 
@@ -191,6 +202,7 @@ def loss_kernel(
     WITH_GRADIENT: tl.constexpr,
     BLOCK: tl.constexpr,
     FOLD: tl.constexpr,
+    WIDE: tl.constexpr,
 ):
     o = tl.arange(0, BLOCK)
     for at in range(tl.program_id(0), rows, tl.num_programs(0)):
@@ -219,16 +231,16 @@ def loss_kernel(
             reference = z_y
             s = _sum(
                 z_ptr, kept_ptr, vocab, stride_v, support_stride_v, y, k, reference, o,
-                UNIT, HAS_SUPPORT, BLOCK, FOLD,
+                UNIT, HAS_SUPPORT, BLOCK, FOLD, WIDE,
             )  # fmt: skip
             if not (s < MAX_SUM):  # as NaN is not
                 reference = _largest(
                     z_ptr, kept_ptr, vocab, stride_v, support_stride_v, k, o,
-                    UNIT, HAS_SUPPORT, BLOCK, FOLD,
+                    UNIT, HAS_SUPPORT, BLOCK, FOLD, WIDE,
                 )  # fmt: skip
                 s = _sum(
                     z_ptr, kept_ptr, vocab, stride_v, support_stride_v, y, k, reference, o,
-                    UNIT, HAS_SUPPORT, BLOCK, FOLD,
+                    UNIT, HAS_SUPPORT, BLOCK, FOLD, WIDE,
                 )  # fmt: skip
             x_y = z_y - reference
             e_y = tl.exp2(x_y)
@@ -317,19 +329,26 @@ def logits_loss(
         return losses, log_probs
     out = z if grad is None else grad
     kept = (0, 0, 0) if support is None else support.stride()
-    block = min(BLOCK, triton.next_power_of_2(max(vocab, 16)))
+    strides = (*z.stride(), *out.stride())
+    unit = z.stride(2) == out.stride(2) == 1
+    wide = unit and all(stride % 16 == 0 for stride in strides if stride != 1)
+    # the smallest that holds a small vocabulary; beside a support, registers are short
+    block = BLOCK if support is None else BLOCK // 2
+    block = min(block, triton.next_power_of_2(max(vocab, 16)))
     warps = max(1, block // COLUMNS_PER_WARP)
-    programs = _programs(z) * max(1, BLOCK // block)
+    fold = 16 // z.element_size() if wide else 8
+    # a multiprocessor has several small rows in flight, but one large one
+    programs = _programs(z) * (BLOCK // block if vocab <= block else 1)
     with _on(z):
         loss_kernel[(min(batch * seq, programs),)](
             z, out, tokens, losses if old_log_probs is None else old_log_probs, advantages,
             weights, mask, losses if per_token is None else per_token,
             mask if support is None else support, losses, log_probs, batch * seq, seq, vocab,
-            *z.stride(), *out.stride(), *kept, temperature, 1 - epsilon_low, 1 + epsilon_high,
-            ratio_max, UNIT=z.stride(2) == 1 and out.stride(2) == 1,
+            *strides, *kept, temperature, 1 - epsilon_low, 1 + epsilon_high,
+            ratio_max, UNIT=unit, WIDE=wide,
             HAS_OLD=old_log_probs is not None, HAS_TEMPERATURE=per_token is not None,
             HAS_SUPPORT=support is not None, WITH_GRADIENT=grad is not None,
-            BLOCK=block, FOLD=16 // z.element_size(), num_warps=warps,
+            BLOCK=block, FOLD=fold, num_warps=warps,
         )  # fmt: skip
     return losses, log_probs
 
