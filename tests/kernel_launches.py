@@ -1,5 +1,6 @@
 """Launches of every kernel at sizes people train with; on the CPU, where nothing is launched."""
 
+import math
 from functools import partial
 
 import pytest
@@ -7,7 +8,7 @@ import torch
 
 pytest.importorskip("triton")
 
-from grpo_core._kernels import log_probs
+from grpo_core._kernels import log_probs, logits_loss
 
 # Qwen3's vocabulary as it is padded, and as its tokenizer counts it: rows that are not aligned.
 ALIGNED, ODD = 151936, 151665
@@ -52,6 +53,23 @@ def gradients(make, vocab, *, in_place=False, with_entropy=True, **optional):
     )  # fmt: skip
 
 
+def loss(make, vocab, *, in_place=False, with_gradient=True, **optional):
+    """The clipped loss, over the logits, into a new gradient, or alone."""
+    mask = torch.ones(1, ROWS, dtype=torch.bool)
+    found = {"mask": mask, "per_token": None, "support": None} | optional
+    z = make(vocab)
+    logits_loss.logits_loss(
+        z if in_place else torch.empty_like(z) if with_gradient else None,
+        None if in_place else z,
+        ids(), floats(), floats(), floats(), **found, temperature=1.0, epsilon_low=0.2,
+        epsilon_high=0.28, ratio_max=math.inf,
+    )  # fmt: skip
+
+
+def scaled(make, vocab):
+    logits_loss.scale(make(vocab), torch.ones(()))
+
+
 def everything(vocab):
     """All that is optional."""
     support = torch.ones(1, ROWS, vocab, dtype=torch.bool)
@@ -72,5 +90,11 @@ LAUNCHES = {
         "gradients": lambda v: gradients(logits, v),
         "gradients in place": lambda v: gradients(logits, v, in_place=True),
         "gradients with everything": lambda v: gradients(logits, v, **everything(v)),
+        "loss": lambda v: loss(logits, v, with_gradient=False),
+        "loss and gradient": lambda v: loss(logits, v),
+        "loss and gradient in place": lambda v: loss(logits, v, in_place=True),
+        "loss and gradient of float32": lambda v: loss(wide_logits, v),
+        "loss and gradient with everything": lambda v: loss(logits, v, **everything(v)),
+        "scale": lambda v: scaled(logits, v),
     }.items()
 }
