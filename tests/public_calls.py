@@ -19,6 +19,15 @@ LOGITS = torch.linspace(-3, 3, ROWS * SEQ * VOCAB).sin().reshape(ROWS, SEQ, VOCA
 INFORMATIVE = torch.tensor([True, True, False, False])
 
 
+WEIGHT = torch.linspace(-2, 2, VOCAB * 3).cos().reshape(VOCAB, 3).double() * 3
+
+
+def clipped_of(log_probs, old_log_probs, advantages, mask):
+    """The clipped loss of a chunk of tokens."""
+    ratio = losses.log_ratio(log_probs, old_log_probs, mask)
+    return losses.clipped_loss(ratio, advantages), {"kl": metrics.approximate_kl(ratio, mask)}
+
+
 def ratio(b: Batch):
     return losses.log_ratio(b.new, b.old, b.mask)
 
@@ -54,6 +63,45 @@ CASES = {
         )
         for o in (BATCH.old, None)
         for m in (losses.token_mean, partial(losses.group_token_mean, group_ids=GROUPS))
+    ],
+    "linear_token_log_probs": [
+        (
+            lambda x: losses.linear_token_log_probs(x, WEIGHT, TOKENS, mask=BATCH.mask),
+            LOGITS[..., :3],
+        ),
+        (
+            lambda x: losses.linear_token_log_probs(
+                LOGITS[..., :3], x, TOKENS, bias=x[:, 0], temperature=BATCH.entropy + 1
+            ),
+            WEIGHT,
+        ),
+    ],
+    "linear_token_statistics": [
+        (
+            lambda x: sum(losses.linear_token_statistics(x, WEIGHT, TOKENS, softcap=2.0)),
+            LOGITS[..., :3],
+        )
+    ],
+    "linear_token_loss": [
+        (
+            lambda x, options=options: [
+                *losses.linear_token_loss(
+                    clipped_of,
+                    LOGITS[..., :3],
+                    x,
+                    TOKENS,
+                    BATCH.old,
+                    BATCH.advantages,
+                    BATCH.mask,
+                    mask=BATCH.mask,
+                    total=TOTAL,
+                    bias=x[:, 0],
+                    **options,
+                )[:2]
+            ],
+            WEIGHT,
+        )
+        for options in ({"memory": "fast"}, {"memory": "lean", "mean": losses.sequence_mean})
     ],
     "log_ratio": [(lambda x: losses.log_ratio(x, BATCH.old, BATCH.mask), BATCH.new)],
     "sequence_log_ratio": [

@@ -1,7 +1,8 @@
 """What the torch doors share: checks of shape and dtype, widening, and sums over ids."""
 
 import math
-from collections.abc import Sequence
+from collections.abc import Generator, Sequence
+from contextlib import contextmanager
 
 import torch
 from jaxtyping import Bool, Float, Int
@@ -87,6 +88,40 @@ def sum_by_slot(values: Tensor, slots: Int[Tensor, " n"]) -> Tensor:
     return torch.zeros_like(values).index_add(0, slots, values)
 
 
+# Tokens may be a chunk [1, n] of a batch: of rows of this width, or cut anywhere, where it is 0.
+_chunk_width: int | None = None
+
+
+@contextmanager
+def chunk_of(width: int) -> Generator[None]:
+    """What is called inside gets a chunk of a batch: whole rows of this width, or, at 0, any."""
+    global _chunk_width  # noqa: PLW0603 - so that the user's function in between need not know
+    outer, _chunk_width = _chunk_width, width
+    try:
+        yield
+    finally:
+        _chunk_width = outer
+
+
+def check_whole_batch(name: str) -> None:
+    """Raise `ValueError` inside `chunk_of`, for what needs the whole batch to be right."""
+    if _chunk_width is not None:
+        raise ValueError(
+            f"{name} needs the whole batch and sees a chunk of it here: call it outside of loss_fn "
+            "and give what it returns as a per-token tensor, or as mean="
+        )
+
+
+def _rows_of_chunk(values: Tensor) -> Tensor:
+    """A chunk [1, n] as the rows of the batch that it is made of."""
+    if _chunk_width == 0:
+        raise ValueError(
+            "a chunk may cut a sequence here: what couples the tokens of a sequence needs "
+            "whole_sequences=True"
+        )
+    return values.reshape(-1, max(1, _chunk_width or 0))
+
+
 def sequence_slots(segment_ids: Int[Tensor, "batch seq"]) -> Int[Tensor, " batch*seq"]:
     """A number of its own for each (row, segment), below batch * seq."""
     check_integer(segment_ids=segment_ids)
@@ -100,17 +135,23 @@ def sequence_sum(
     segment_ids: Int[Tensor, "batch seq"] | None,
 ) -> Float[Tensor, "batch seq"] | Int[Tensor, "batch seq"]:
     """Sum over the sequence of each token, given back at each token: a row, or a segment of it."""
+    if segment_ids is not None:
+        check_same_shape(values=values, segment_ids=segment_ids)
+    shape = values.shape
+    if _chunk_width is not None:
+        values = _rows_of_chunk(values)
+        segment_ids = None if segment_ids is None else _rows_of_chunk(segment_ids)
     if segment_ids is None:
-        return values.sum(1, keepdim=True).expand_as(values)
-    check_same_shape(values=values, segment_ids=segment_ids)
+        return values.sum(1, keepdim=True).expand_as(values).reshape(shape)
     slots = sequence_slots(segment_ids)
-    return sum_by_slot(values.flatten(), slots)[slots].view_as(values)
+    return sum_by_slot(values.flatten(), slots)[slots].view(shape)
 
 
 def count_sequences(
     mask: Bool[Tensor, "batch seq"], segment_ids: Int[Tensor, "batch seq"] | None
 ) -> Int[Tensor, ""]:
     """How many sequences have a valid token: rows, or segments of rows."""
+    check_whole_batch("a count of sequences")
     if segment_ids is None:
         return mask.any(1).sum()
     check_same_shape(mask=mask, segment_ids=segment_ids)

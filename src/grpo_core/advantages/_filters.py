@@ -12,6 +12,7 @@ from grpo_core._tensors import (
     check_integer,
     check_ndim,
     check_same_shape,
+    check_whole_batch,
     sequence_slots,
     widen,
 )
@@ -92,6 +93,7 @@ def overlong_mask(
         tensor([[ True,  True, False],
                 [False, False, False]])
     """
+    check_whole_batch("overlong_mask")
     if not end_ids:
         raise ValueError(f"end_ids must name at least one id, got {list(end_ids)}")
     check_ndim(2, tokens=tokens)
@@ -148,6 +150,7 @@ def high_entropy_mask(
         >>> high_entropy_mask(entropy, mask, quantile=0.5)
         tensor([[False,  True,  True, False]])
     """
+    check_whole_batch("high_entropy_mask")
     if not 0 <= quantile < 1:
         raise ValueError(f"quantile must be in [0, 1), got {quantile}")
     check_ndim(2, entropy=entropy)

@@ -19,6 +19,8 @@ from grpo_core.losses._aggregate import (
 from grpo_core.losses._check import check_batch
 from grpo_core.losses._fused import logits_token_loss
 from grpo_core.losses._kl import kl_penalty
+from grpo_core.losses._linear import linear_token_log_probs, linear_token_statistics
+from grpo_core.losses._linear_loss import linear_token_loss
 from grpo_core.losses._log_probs import token_log_probs, token_statistics
 from grpo_core.losses._magistral import magistral_loss
 from grpo_core.losses._policy import (
@@ -40,6 +42,9 @@ __all__ = [
     "geometric_log_ratio",
     "group_token_mean",
     "kl_penalty",
+    "linear_token_log_probs",
+    "linear_token_loss",
+    "linear_token_statistics",
     "log_ratio",
     "logits_token_loss",
     "magistral_loss",

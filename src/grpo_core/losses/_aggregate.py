@@ -13,6 +13,7 @@ from grpo_core._tensors import (
     check_integer,
     check_ndim,
     check_same_shape,
+    check_whole_batch,
     count_sequences,
     dense_ids,
     sequence_sum,
@@ -368,6 +369,7 @@ def _count_groups(mask: Tensor, group_ids: Tensor) -> tuple[Tensor, Tensor]:
 
 
 def _masked(values: Tensor, mask: Tensor) -> Tensor:
+    check_whole_batch("a mean")
     check_ndim(2, values=values)
     check_same_shape(values=values, mask=mask)
     check_float(values=values)

@@ -1,0 +1,172 @@
+"""Loss and gradients of hidden states in one pass: logits are computed once and never stored."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast, get_args
+
+import torch
+from jaxtyping import Bool, Float, Int, Shaped
+from torch import Tensor
+
+from grpo_core._tensors import check_choice, check_same_shape
+from grpo_core.losses._aggregate import StepTotals, token_mean
+from grpo_core.losses._linear_engine import Backend, engine_of
+from grpo_core.losses._linear_inputs import as_inputs, checked_inputs, new_gradients
+from grpo_core.losses._linear_passes import Attach, Memory, one_pass, plan, two_passes
+from grpo_core.losses._linear_score import Score, differentiated
+
+
+class TokenLoss(NamedTuple):
+    """What `linear_token_loss` gives."""
+
+    loss: Float[Tensor, ""]
+    """Differentiable."""
+    log_probs: Float[Tensor, "batch seq"]
+    """Of the sampled tokens, detached; 0 off the mask."""
+    metrics: dict[str, Any]
+    """What the caller's function returned beside the losses, added up over chunks."""
+
+
+def linear_token_loss(
+    loss_fn: Callable[..., Tensor | tuple[Tensor, dict[str, Any]]],
+    hidden: Float[Tensor, "batch seq hidden"],
+    weight: Float[Tensor, "vocab hidden"],
+    tokens: Int[Tensor, "batch seq"],
+    *per_token: Shaped[Tensor, "batch seq"],
+    mask: Bool[Tensor, "batch seq"],
+    total: StepTotals | None,
+    mean: Callable[..., Tensor] = token_mean,
+    bias: Float[Tensor, " vocab"] | None = None,
+    temperature: float | Float[Tensor, "batch seq"] = 1.0,
+    softcap: float | None = None,
+    memory: Memory = "auto",
+    whole_sequences: bool = False,
+    weight_grad: Float[Tensor, "vocab hidden"] | None = None,
+    backend: Backend = "auto",
+) -> TokenLoss:
+    r"""Loss of sampled tokens, with the gradients of hidden states and output layer in one pass.
+
+    $$
+    L = \sum_t w_t\, \ell(\log \pi(y_t), \ldots), \qquad
+    \frac{\partial L}{\partial z_{t, c}} = w_t \frac{\partial \ell}{\partial \log \pi(y_t)}
+        \cdot \frac{[c = y_t] - \pi(c)}{T}
+    $$
+
+    The loss of a token depends on the logits through its log-prob alone, so its derivative is
+    known as soon as a chunk of rows is scored: the gradients are made then, of what is there, and
+    the backward multiplies them by the gradient from above. Three matrix products where autograd
+    with recomputed logits takes four; a side that needs no gradient (a frozen output layer) costs
+    nothing. Under `torch.no_grad` only the scoring is done. Gradients reach `hidden`, `weight`
+    and `bias`.
+
+    `loss_fn(log_probs, *per_token)` gets chunks of shape [1, rows], any rows that lie side by side
+    in `[batch, seq]`, and returns the loss of each token in that shape, made of this library's
+    pieces or of any PyTorch; the mask is one of `per_token` if it needs it, as `log_ratio` does.
+    It has no side effects and does not average: `mean` does. Losses that couple the tokens of a
+    sequence (`sequence_log_ratio`, `geometric_log_ratio`) raise in it, unless `whole_sequences`.
+
+    Args:
+        loss_fn: Gives the loss of each token, or (that, metrics). Metrics are a dict of what adds
+            up over chunks with `+`: those of `grpo_core.metrics`, or 0-d tensors that are sums.
+        hidden: Last hidden states, after the final norm: `hidden[:, t]` predicts `tokens[:, t]`.
+        weight: Of the output layer, `lm_head.weight`.
+        tokens: Sampled ids, in [0, vocab) where `mask` is True.
+        *per_token: What `loss_fn` takes after the log-probs, each `batch seq`; no gradient
+            reaches them.
+        mask: True where a token counts. Elsewhere nothing is read, and gradients are 0.
+        total: Of the whole step, from `step_totals`; None says that this call holds it all.
+        mean: Aggregation, one of this module's or a function of (values, mask, total=) that is
+            linear in values: `lambda v, m, total: group_token_mean(v, m, group_ids, total=total)`.
+        bias: Of the output layer; -inf bans an id.
+        temperature: What the sampler divided by, above 0; one for all, or one for each token.
+        softcap: Bound c of the logits, $c \tanh(z / c)$, before the temperature; above 0.
+        memory: What may exist beside the gradients. `"fast"`: a chunk of up to 4 GiB (PyTorch: 1
+            GiB), and float32 sums of the weight's gradient where there are several chunks.
+            `"lean"`: 0.65 GiB; see docs/losses.md for what it costs. `"auto"`: fast if that is
+            at most 4 GiB in all, else lean.
+        whole_sequences: Chunks hold whole rows of the batch, so that `loss_fn` may couple the
+            tokens of a row, or of a segment of it (`segment_ids` as one of `per_token`).
+        weight_grad: float32, `main_grad` of Megatron or FSDP: the weight's gradient is added to
+            it when this function is called, and none reaches `weight`. The loss must then be
+            differentiated as it is: any factor belongs into `loss_fn`. A gradient from above
+            other than 1 fails an assertion on the device, since nothing is read back to the host.
+        backend: As in `linear_token_log_probs`.
+
+    Returns:
+        Loss, log-probs and metrics; the log-probs are those of `linear_token_log_probs`, bit for
+        bit on the same rows.
+
+    Raises:
+        TypeError: If a dtype is not as annotated, or `loss_fn` returns something else.
+        ValueError: If a shape differs (that of what `loss_fn` returns, too), an option is unknown
+            or out of range, an input of `per_token` requires a gradient, the loss does not
+            depend on the log-probs, or `loss_fn` couples tokens of sequences that are cut.
+
+    Example:
+        >>> import torch
+        >>> from grpo_core.losses import clipped_loss, linear_token_loss, log_ratio
+        >>> hidden, weight = torch.ones(1, 2, 4, requires_grad=True), torch.zeros(3, 4)
+        >>> mask, advantages = torch.tensor([[True, False]]), torch.tensor([[2.0, 0.0]])
+        >>> old_log_probs = torch.full((1, 2), 1 / 3).log()
+        >>> def per_token(log_probs, old_log_probs, advantages, mask):
+        ...     return clipped_loss(log_ratio(log_probs, old_log_probs, mask), advantages)
+        >>> result = linear_token_loss(
+        ...     per_token, hidden, weight, torch.tensor([[1, 0]]), old_log_probs, advantages, mask,
+        ...     mask=mask, total=None,
+        ... )
+        >>> result.loss
+        tensor(-2., grad_fn=<AttachBackward>)
+    """
+    check_choice(memory, get_args(Memory), "memory")
+    inputs = checked_inputs(hidden, weight, tokens, mask, bias, temperature, softcap)
+    for index, values in enumerate(per_token):
+        name = f"per_token[{index}]"
+        check_same_shape(**{"tokens": tokens, name: values})
+        if values.requires_grad:
+            raise ValueError(f"{name} gets no gradient: detach it, got requires_grad=True")
+    if weight_grad is not None:
+        check_same_shape(weight=weight, weight_grad=weight_grad)
+        if weight_grad.dtype != torch.float32:
+            raise TypeError(f"weight_grad must be float32, got {weight_grad.dtype}")
+    engine = engine_of(inputs, backend)
+    recording = torch.is_grad_enabled()
+    wants = (
+        recording and inputs.hidden.requires_grad,
+        recording and (weight_grad is not None or inputs.weight.requires_grad),
+        recording and inputs.bias is not None and inputs.bias.requires_grad,
+    )
+    with torch.autocast(hidden.device.type, enabled=False), torch.no_grad():
+        ones = hidden.new_ones(mask.shape, dtype=inputs.dtype)
+        _, weights, _ = differentiated(lambda values: (mean(values, mask, total=total), {}), ones)
+        score = Score(
+            loss_fn,
+            tuple(values.flatten() for values in per_token),
+            mask.flatten(),
+            weights.flatten(),
+            tokens.shape[1] if whole_sequences else 0,
+            any(wants),
+        )
+        rows, lean = plan(engine, inputs, memory, whole_sequences, weight_grad)
+        into = new_gradients(inputs, *wants)
+        if weight_grad is not None and into.weight is not None:
+            into = into._replace(weight=weight_grad)
+        elif into.weight is not None and rows is not None and inputs.rows > rows and not lean:
+            into = into._replace(weight=torch.empty_like(into.weight, dtype=inputs.dtype))
+        adds = weight_grad is not None
+        if not any(wants):
+            log_probs, _, _ = engine.statistics(inputs, with_entropy=False)
+            loss, _, metrics = score.of(log_probs, 0, inputs.rows)
+        elif rows is None:
+            loss, log_probs, metrics = two_passes(engine, inputs, score, into, adds, lean)
+        else:
+            loss, log_probs, metrics = one_pass(engine, inputs, score, into, adds, rows)
+        if adds:
+            into = into._replace(weight=None)
+        grads = as_inputs(inputs, into)
+    if any(wants):
+        loss = cast(
+            "Tensor",
+            Attach.apply(  # pyright: ignore[reportUnknownMemberType] - torch's, untyped
+                inputs.hidden, inputs.weight, inputs.bias, loss, *grads, adds
+            ),
+        )
+    return TokenLoss(loss, log_probs.view(tokens.shape), metrics)

@@ -1,0 +1,107 @@
+"""How a loss on hidden states goes over its rows: in one pass, or in two where that is smaller."""
+
+from typing import Any, Literal
+
+import torch
+from torch import Tensor
+
+from grpo_core.losses._linear_engine import Engine
+from grpo_core.losses._linear_inputs import Gradients, Inputs
+from grpo_core.losses._linear_score import Score, added
+
+Memory = Literal["auto", "fast", "lean"]
+
+# Bytes beside the gradients up to which "auto" is "fast".
+_AUTO_BYTES = 4 << 30
+
+
+def plan(
+    engine: Engine,
+    inputs: Inputs,
+    memory: Memory,
+    whole_sequences: bool,
+    weight_grad: Tensor | None,
+) -> tuple[int | None, bool]:
+    """Rows of a chunk, or None for two passes; and whether to be lean."""
+    rows = engine.chunk_rows(inputs, whole_sequences=whole_sequences)
+    if memory == "auto":
+        extra = engine.kept_bytes(inputs, min(inputs.rows, rows or inputs.rows))
+        if rows is not None and inputs.rows > rows and weight_grad is None:
+            extra += inputs.weight.numel() * inputs.dtype.itemsize
+        memory = "fast" if extra <= _AUTO_BYTES else "lean"
+    if memory == "lean":
+        return engine.lean_rows(inputs, whole_sequences=whole_sequences), True
+    return rows, False
+
+
+def one_pass(
+    engine: Engine, inputs: Inputs, score: Score, into: Gradients, adds: bool, rows: int
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """A chunk is scored, differentiated and gone."""
+    metrics: dict[str, Any] = {}
+    loss = inputs.hidden.new_zeros((), dtype=inputs.dtype)
+    all_log_probs: list[Tensor] = []
+    for start in range(0, max(1, inputs.rows), rows):  # a chunk of nothing, if there is nothing
+        stop = min(inputs.rows, start + rows)
+        part = inputs.cut(start, stop)
+        log_probs, kept = engine.exponentials(part)
+        part_loss, g, part_metrics = score.of(log_probs, start, stop)
+        engine.gradients(part, kept, g, into.cut(start, stop), accumulate=adds or start > 0)
+        del kept  # before the next one is made
+        loss = loss + part_loss
+        metrics = added(metrics, part_metrics) if start > 0 else part_metrics
+        all_log_probs.append(log_probs)
+    return loss, torch.cat(all_log_probs), metrics
+
+
+def two_passes(
+    engine: Engine, inputs: Inputs, score: Score, into: Gradients, adds: bool, lean: bool
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """All rows are scored, and their logits computed again for the gradients."""
+    log_probs, entropy, state = engine.statistics(inputs, with_entropy=False)
+    loss, g, metrics = score.of(log_probs, 0, inputs.rows)
+    engine.backward(inputs, state, entropy, g, None, into, accumulate=adds, lean=lean)
+    return loss, log_probs, metrics
+
+
+class Attach(torch.autograd.Function):
+    """Gives a loss the gradients that are there already."""
+
+    @staticmethod
+    def forward(
+        ctx: Any,
+        hidden: Tensor,  # noqa: ARG004 - the first three are what the loss is attached to
+        weight: Tensor,  # noqa: ARG004
+        bias: Tensor | None,  # noqa: ARG004
+        loss: Tensor,
+        hidden_grad: Tensor | None,
+        weight_grad: Tensor | None,
+        bias_grad: Tensor | None,
+        is_added: bool,
+    ) -> Tensor:
+        ctx.save_for_backward(hidden_grad, weight_grad, bias_grad)
+        ctx.is_added, ctx.applied = is_added, None
+        return loss.clone()
+
+    @staticmethod
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, upstream: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        compiling = torch.compiler.is_compiling()
+        if torch.is_grad_enabled() and not compiling:
+            raise RuntimeError("the loss has no second derivative here")
+        if ctx.is_added:
+            torch.ops.aten._assert_async.msg(  # noqa: SLF001 - there is no public one
+                upstream == 1, "weight_grad was added to: the loss cannot be scaled afterwards"
+            )
+        grads = ctx.saved_tensors
+        if compiling or ctx.applied is not None:
+            # What a retained graph gave before is somebody's: it is not written again.
+            factor = upstream if ctx.applied is None else upstream / ctx.applied
+            scaled = tuple(None if x is None else x * factor.to(x.dtype) for x in grads)
+        else:
+            for x in grads:
+                if x is not None:
+                    x.data.mul_(upstream)
+            ctx.applied, scaled = upstream, grads
+        return (*scaled, None, None, None, None, None)

@@ -1,0 +1,94 @@
+"""The caller's loss on a chunk of tokens: called, checked, weighted and differentiated."""
+
+from collections.abc import Callable
+from typing import Any, NamedTuple, cast
+
+import torch
+from torch import Tensor
+
+from grpo_core._tensors import check_float, chunk_of
+
+
+class Score(NamedTuple):
+    """The caller's loss, with what it takes, flat."""
+
+    loss_fn: Callable[..., Any]
+    per_token: tuple[Tensor, ...]
+    mask: Tensor
+    weights: Tensor
+    width: int  # of the rows of the batch, if chunks hold whole ones, else 0
+    differentiate: bool
+
+    def of(self, log_probs: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """Loss of these rows, its derivative by each log-prob, and metrics."""
+        others = [values[start:stop][None] for values in self.per_token]
+        mask, weights = self.mask[start:stop], self.weights[start:stop]
+
+        def weighted(log_probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
+            losses, metrics = _checked(self.loss_fn(log_probs[None], *others), log_probs)
+            return (torch.where(mask, losses, 0.0) * weights).sum(), metrics
+
+        with chunk_of(self.width):
+            if not self.differentiate:
+                loss, metrics = weighted(log_probs)
+                return loss, torch.zeros_like(log_probs), metrics
+            loss, g, metrics = differentiated(weighted, log_probs)
+        return loss, torch.where(mask, g, 0.0), metrics
+
+
+def differentiated(
+    function: Callable[[Tensor], tuple[Tensor, dict[str, Any]]], at: Tensor
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    """Value, gradient, and what else the function gives."""
+    if torch.compiler.is_compiling():
+        # Dynamo traces no `autograd.grad`, and `func.grad` takes no objects out of the function:
+        # it is called twice, and what is computed twice the compiler computes once.
+        def value_of(at: Tensor) -> Tensor:
+            return function(at)[0]
+
+        gradient = torch.func.grad(value_of)(at)
+        value, other = function(at)
+        return value, gradient, other
+    with torch.enable_grad():
+        leaf = at.detach().requires_grad_()
+        value, other = function(leaf)
+        gradient = None
+        if value.requires_grad:
+            (gradient,) = torch.autograd.grad(value, leaf, allow_unused=True)
+    if gradient is None:
+        raise ValueError("the loss must depend on the log-probs, got one that does not")
+    return value.detach(), gradient, other
+
+
+def _checked(result: Any, log_probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
+    """Losses [rows] and metrics, of what the caller's function returned."""
+    losses, metrics = cast("tuple[Any, Any]", result if isinstance(result, tuple) else (result, {}))
+    if not isinstance(losses, Tensor) or not isinstance(metrics, dict):
+        raise TypeError(
+            "loss_fn must return the loss of each token, or (that, a dict of metrics), got "
+            f"{type(losses).__name__} and {type(metrics).__name__}"
+        )
+    if losses.shape != (1, *log_probs.shape):
+        raise ValueError(
+            "loss_fn must return the loss of each token, not a mean of them (that is mean=): need "
+            f"shape {(1, *log_probs.shape)}, got {tuple(losses.shape)}"
+        )
+    check_float(**{"the loss of each token": losses})
+    found: dict[str, Any] = {}
+    for name, value in cast("dict[str, Any]", metrics).items():
+        if isinstance(value, Tensor) and value.ndim != 0:
+            raise ValueError(
+                f"metric {name!r} must have no axes, to add up over chunks, got shape "
+                f"{tuple(value.shape)}"
+            )
+        found[name] = value.detach() if isinstance(value, Tensor) else value
+    return losses[0].to(log_probs.dtype), found
+
+
+def added(some: dict[str, Any], others: dict[str, Any]) -> dict[str, Any]:
+    if some.keys() != others.keys():
+        raise ValueError(
+            f"loss_fn must return the same metrics for each chunk, got {sorted(some)} and "
+            f"{sorted(others)}"
+        )
+    return {name: some[name] + others[name] for name in some}
