@@ -6,11 +6,10 @@ import pytest
 import torch
 from hypothesis import given
 from hypothesis import strategies as st
-from torch.multiprocessing.reductions import StorageWeakRef
-from torch.utils._python_dispatch import TorchDispatchMode
 
 import oracles
 from grpo_core.losses import _log_probs, token_log_probs, token_statistics
+from watchers import Peak
 
 finite = st.floats(-50, 50)
 
@@ -125,28 +124,6 @@ def test_the_size_of_a_block_changes_no_bit(monkeypatch, block):
     expected = run()
     monkeypatch.setattr(_log_probs, "_BLOCK", block)
     assert all(torch.equal(a, b) for a, b in zip(run(), expected, strict=True))
-
-
-class Peak(TorchDispatchMode):
-    """The most bytes that were alive at once, of all that was allocated under this mode."""
-
-    def __init__(self):
-        super().__init__()
-        self.peak, self.made, self.seen = 0, [], set()
-
-    def __torch_dispatch__(self, func, types, args=(), kwargs=None):
-        for value in [*args, *(kwargs or {}).values()]:
-            if isinstance(value, torch.Tensor):
-                self.seen.add(value.untyped_storage()._cdata)
-        result = func(*args, **(kwargs or {}))
-        for tensor in result if isinstance(result, (tuple, list)) else [result]:
-            storage = tensor.untyped_storage()
-            if storage._cdata not in self.seen:
-                self.made.append((StorageWeakRef(storage), storage.nbytes()))
-        self.made = [(ref, size) for ref, size in self.made if not ref.expired()]
-        self.seen = {ref.cdata for ref, _ in self.made}
-        self.peak = max(self.peak, sum(size for _, size in self.made))
-        return result
 
 
 @pytest.mark.no_shape_hook

@@ -13,6 +13,7 @@ from grpo_core.losses._linear_inputs import (
     checked_inputs,
     new_gradients,
 )
+from grpo_core.losses._linear_passes import plan
 from grpo_core.losses._log_probs import TokenStatistics
 
 
@@ -141,13 +142,61 @@ def _statistics(
 ) -> tuple[Tensor, Tensor]:
     inputs = checked_inputs(hidden, weight, tokens, mask, bias, temperature, softcap)
     engine = engine_of(inputs, backend)
+    head_learns = inputs.weight.requires_grad or (
+        inputs.bias is not None and inputs.bias.requires_grad
+    )
     with torch.autocast(hidden.device.type, enabled=False):
+        if torch.is_grad_enabled() and hidden.requires_grad and not (head_learns or entropy):
+            log_probs = cast(
+                "Tensor",
+                _FrozenHead.apply(*inputs, engine),  # pyright: ignore[reportUnknownMemberType]
+            )
+            return log_probs, torch.zeros_like(log_probs)
         return cast(
             "tuple[Tensor, Tensor]",
             _LinearStatistics.apply(  # pyright: ignore[reportUnknownMemberType] - torch's, untyped
                 *inputs, engine, entropy
             ),
         )
+
+
+NO_SECOND = "log-probs and entropy have no second derivative here"
+
+
+class _FrozenHead(torch.autograd.Function):
+    """Log-probs with their own gradient, which is made while a chunk of logits is there.
+
+    Two products, and a row scale in the backward: none of the logits is computed again.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, *arguments: Any) -> Tensor:
+        *fields, engine = arguments
+        inputs = Inputs(*fields)
+        unit = new_gradients(inputs, hidden=True, weight=False, bias=False)
+        log_probs = inputs.hidden.new_empty(inputs.rows, dtype=inputs.dtype)
+        rows = engine.frozen_rows(inputs)
+        for start in range(0, inputs.rows, rows):
+            stop = min(inputs.rows, start + rows)
+            part = inputs.cut(start, stop)
+            log_probs[start:stop], kept = engine.exponentials(part)
+            ones = torch.ones_like(log_probs[start:stop])
+            engine.gradients(part, kept, ones, unit.cut(start, stop), accumulate=False)
+            del kept  # before the next one is made
+        gradient, _, _ = as_inputs(inputs, unit)
+        ctx.save_for_backward(gradient)
+        return log_probs.view(inputs.hidden.shape[:2])
+
+    @staticmethod
+    def backward(  # pyright: ignore[reportIncompatibleMethodOverride]
+        ctx: Any, log_probs_grad: Tensor
+    ) -> tuple[Tensor | None, ...]:
+        if torch.is_grad_enabled() and not torch.compiler.is_compiling():
+            raise RuntimeError(NO_SECOND)
+        (gradient,) = ctx.saved_tensors
+        g = log_probs_grad[..., None].to(gradient.dtype)
+        # Selected: 0 * NaN would let padding in.
+        return (torch.where(g == 0, 0.0, gradient * g), *(None for _ in range(8)))
 
 
 class _LinearStatistics(torch.autograd.Function):
@@ -172,12 +221,13 @@ class _LinearStatistics(torch.autograd.Function):
         ctx: Any, log_probs_grad: Tensor, entropy_grad: Tensor
     ) -> tuple[Tensor | None, ...]:
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
-            raise RuntimeError("log-probs and entropy have no second derivative here")
+            raise RuntimeError(NO_SECOND)
         hidden, weight, bias, tokens, mask, per_token, state, entropy = ctx.saved_tensors
         temperature, softcap = ctx.numbers
         inputs = Inputs(hidden, weight, bias, tokens, mask, temperature, per_token, softcap)
         wants = ctx.needs_input_grad[:3]
         grads = new_gradients(inputs, *wants)
+        _, lean = plan(ctx.engine, inputs, "auto")
         with torch.autocast(hidden.device.type, enabled=False):
             ctx.engine.backward(
                 inputs,
@@ -187,6 +237,6 @@ class _LinearStatistics(torch.autograd.Function):
                 entropy_grad.flatten() if ctx.with_entropy else None,
                 grads,
                 accumulate=False,
-                lean=True,
+                lean=lean,
             )
         return (*as_inputs(inputs, grads), *(None for _ in range(7)))

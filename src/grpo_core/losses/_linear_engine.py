@@ -1,7 +1,7 @@
 """What computes log-probs of hidden states and their gradients: kernels, or PyTorch."""
 
 from importlib.util import find_spec
-from typing import Any, Literal, Protocol, cast, get_args
+from typing import Any, Literal, Protocol, cast, get_args, runtime_checkable
 
 from torch import Tensor
 
@@ -11,11 +11,13 @@ from grpo_core.losses._linear_inputs import Gradients, Inputs
 Backend = Literal["auto", "torch", "triton"]
 
 
+@runtime_checkable  # by whoever checks annotations as they are called
 class Engine(Protocol):
     """The functions of `_linear_torch` and of `_linear_triton`, which say what they do."""
 
     def chunk_rows(self, inputs: Inputs, *, whole_sequences: bool) -> int | None: ...
     def lean_rows(self, inputs: Inputs, *, whole_sequences: bool) -> int | None: ...
+    def frozen_rows(self, inputs: Inputs) -> int: ...
     def kept_bytes(self, inputs: Inputs, rows: int) -> int: ...
     def statistics(
         self, inputs: Inputs, *, with_entropy: bool

@@ -135,11 +135,22 @@ def checked_inputs(
     )
 
 
-def new_gradients(inputs: Inputs, hidden: bool, weight: bool, bias: bool) -> Gradients:
-    """Unwritten gradients of what is wanted, in the dtypes of what they are the gradients of."""
+def new_gradients(
+    inputs: Inputs,
+    hidden: bool,
+    weight: bool,
+    bias: bool,
+    *,
+    wide: bool = False,
+    weight_grad: Tensor | None = None,
+) -> Gradients:
+    """Unwritten gradients of what is wanted; the weight's in its dtype, wide, or the one given."""
+    if weight and weight_grad is None:
+        dtype = inputs.dtype if wide else inputs.weight.dtype
+        weight_grad = inputs.weight.new_empty(inputs.weight.shape, dtype=dtype)
     return Gradients(
         inputs.hidden.new_empty((inputs.rows, inputs.hidden.shape[2])) if hidden else None,
-        torch.empty_like(inputs.weight, memory_format=torch.contiguous_format) if weight else None,
+        weight_grad if weight else None,
         inputs.weight.new_zeros(inputs.vocab, dtype=inputs.dtype) if bias else None,
     )
 

@@ -145,13 +145,11 @@ def linear_token_loss(
             tokens.shape[1] if whole_sequences else 0,
             any(wants),
         )
-        rows, lean = plan(engine, inputs, memory, whole_sequences, weight_grad)
-        into = new_gradients(inputs, *wants)
-        if weight_grad is not None and into.weight is not None:
-            into = into._replace(weight=weight_grad)
-        elif into.weight is not None and rows is not None and inputs.rows > rows and not lean:
-            into = into._replace(weight=torch.empty_like(into.weight, dtype=inputs.dtype))
         adds = weight_grad is not None
+        rows, lean = plan(engine, inputs, memory, whole_sequences=whole_sequences, adds=adds)
+        # Sums over chunks are not rounded at each of them, unless in 16 bits to be lean.
+        wide = rows is not None and inputs.rows > rows and not lean
+        into = new_gradients(inputs, *wants, wide=wide, weight_grad=weight_grad)
         if not any(wants):
             log_probs, _, _ = engine.statistics(inputs, with_entropy=False)
             loss, _, metrics = score.of(log_probs, 0, inputs.rows)

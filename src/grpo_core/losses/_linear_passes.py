@@ -19,14 +19,16 @@ def plan(
     engine: Engine,
     inputs: Inputs,
     memory: Memory,
-    whole_sequences: bool,
-    weight_grad: Tensor | None,
+    *,
+    whole_sequences: bool = False,
+    adds: bool = False,
 ) -> tuple[int | None, bool]:
     """Rows of a chunk, or None for two passes; and whether to be lean."""
     rows = engine.chunk_rows(inputs, whole_sequences=whole_sequences)
     if memory == "auto":
         extra = engine.kept_bytes(inputs, min(inputs.rows, rows or inputs.rows))
-        if rows is not None and inputs.rows > rows and weight_grad is None:
+        is_summed = rows is not None and inputs.rows > rows and not adds
+        if is_summed and inputs.weight.dtype != inputs.dtype:
             extra += inputs.weight.numel() * inputs.dtype.itemsize
         memory = "fast" if extra <= _AUTO_BYTES else "lean"
     if memory == "lean":
@@ -98,7 +100,7 @@ class Attach(torch.autograd.Function):
         if compiling or ctx.applied is not None:
             # What a retained graph gave before is somebody's: it is not written again.
             factor = upstream if ctx.applied is None else upstream / ctx.applied
-            scaled = tuple(None if x is None else x * factor.to(x.dtype) for x in grads)
+            scaled = tuple(None if x is None else x * factor for x in grads)
         else:
             for x in grads:
                 if x is not None:

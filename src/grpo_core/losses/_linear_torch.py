@@ -42,6 +42,12 @@ def lean_rows(inputs: Inputs, *, whole_sequences: bool) -> int | None:  # noqa: 
     return None
 
 
+def frozen_rows(inputs: Inputs) -> int:
+    """Rows of a chunk that is scored and differentiated, and used later: 256 MiB of it."""
+    block = _block_rows(inputs)
+    return max(block, _CHUNK // 4 // max(1, inputs.vocab) // block * block)
+
+
 def kept_bytes(inputs: Inputs, rows: int) -> int:
     """Of what one pass keeps of so many rows."""
     return rows * inputs.vocab * inputs.dtype.itemsize

@@ -39,6 +39,11 @@ def lean_rows(inputs: Inputs, *, whole_sequences: bool) -> int | None:
     return _of_sequences(inputs, rows) if whole_sequences else rows
 
 
+def frozen_rows(inputs: Inputs) -> int:
+    """Rows of a chunk that is scored and differentiated, and used later."""
+    return lean_rows(inputs, whole_sequences=False) or 1
+
+
 def _of_sequences(inputs: Inputs, rows: int) -> int | None:
     seq = max(1, inputs.hidden.shape[1])
     return rows // seq * seq or None
