@@ -171,8 +171,8 @@ def sequence_mean(
         >>> sequence_mean(values, torch.tensor([[True, False, False], [True, True, True]]))
         tensor(3.)
     """
-    lengths = sequence_sum(mask.long(), segment_ids)
-    values = _masked(values, mask) / lengths.clamp(min=1)
+    values = _masked(values, mask)
+    values = values / sequence_sum(mask.long(), segment_ids).clamp(min=1)
     sequences = count_sequences(mask, segment_ids) if total is None else total.sequences
     return values.sum() / sequences.clamp(min=1)
 

@@ -3,9 +3,11 @@
 from importlib.util import find_spec
 from typing import Any, Literal, Protocol, cast, get_args, runtime_checkable
 
+import torch
 from torch import Tensor
 
 from grpo_core._tensors import check_choice
+from grpo_core.losses import _linear_compiled, _linear_torch
 from grpo_core.losses._linear_inputs import Gradients, Inputs
 
 Backend = Literal["auto", "torch", "triton"]
@@ -13,7 +15,7 @@ Backend = Literal["auto", "torch", "triton"]
 
 @runtime_checkable  # by whoever checks annotations as they are called
 class Engine(Protocol):
-    """The functions of `_linear_torch` and of `_linear_triton`, which say what they do."""
+    """The functions of `_linear_torch`, `_linear_compiled` and `_linear_triton`."""
 
     def chunk_rows(self, inputs: Inputs, *, whole_sequences: bool) -> int | None: ...
     def lean_rows(self, inputs: Inputs, *, whole_sequences: bool) -> int | None: ...
@@ -49,17 +51,16 @@ class Engine(Protocol):
 def engine_of(inputs: Inputs, backend: Backend) -> Engine:
     """The module that computes: of the kernels, or of PyTorch's operations."""
     check_choice(backend, get_args(Backend), "backend")
-    from grpo_core.losses import _linear_torch  # noqa: PLC0415 - which imports this module
+    if backend == "triton" or (backend == "auto" and _has_triton(inputs)):
+        from grpo_core.losses import _linear_triton  # noqa: PLC0415 - needs Triton
 
-    if backend == "torch" or (
-        backend == "auto" and not (inputs.hidden.is_cuda and find_spec("triton") is not None)
-    ):
-        return cast("Engine", _linear_torch)
-    from grpo_core.losses import _linear_triton  # noqa: PLC0415 - needs Triton
+        reason = _linear_triton.unsupported(inputs)
+        if reason is None:
+            return cast("Engine", _linear_triton)
+        if backend == "triton":
+            raise ValueError(f"backend 'triton' cannot do this: {reason}")
+    return cast("Engine", _linear_compiled if torch.compiler.is_compiling() else _linear_torch)
 
-    reason = _linear_triton.unsupported(inputs)
-    if reason is None:
-        return cast("Engine", _linear_triton)
-    if backend == "auto":
-        return cast("Engine", _linear_torch)
-    raise ValueError(f"backend 'triton' cannot do this: {reason}")
+
+def _has_triton(inputs: Inputs) -> bool:
+    return inputs.hidden.is_cuda and find_spec("triton") is not None
