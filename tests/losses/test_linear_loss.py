@@ -4,6 +4,7 @@ import math
 
 import pytest
 import torch
+import torch.utils.checkpoint
 from torch.nn import functional
 
 from grpo_core import metrics
@@ -574,3 +575,27 @@ def test_auto_is_fast_until_a_chunk_and_its_sums_are_too_large(monkeypatch, spar
     with Products() as said:
         run(*inputs, tokens, batch.mask, memory="fast" if passes == 1 else "lean")
     assert auto.shapes == said.shapes
+
+
+def test_under_inference_mode_it_scores_too():
+    batch, hidden, tokens = problem()
+    with torch.inference_mode():
+        result = run(hidden * 1, WEIGHT, tokens, batch.mask & True)
+    assert_same(result[:2], run(hidden, WEIGHT, tokens, batch.mask)[:2])
+
+
+def test_activation_checkpointing_and_offloading_around_it_change_nothing():
+    batch, hidden, tokens = problem()
+    grads = []
+    for call in (
+        lambda f, *x: f(*x),
+        lambda f, *x: torch.utils.checkpoint.checkpoint(f, *x, use_reentrant=False),
+    ):
+        inputs = leaves(hidden, WEIGHT)
+        call(lambda *x: run(*x, tokens, batch.mask).loss, *inputs).backward()
+        grads.append([x.grad for x in inputs])
+    inputs = leaves(hidden, WEIGHT)
+    with torch.autograd.graph.saved_tensors_hooks(torch.clone, torch.clone):
+        run(*inputs, tokens, batch.mask).loss.backward()
+    assert_same(grads[1], grads[0])
+    assert_same([x.grad for x in inputs], grads[0])

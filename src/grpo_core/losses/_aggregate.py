@@ -351,6 +351,7 @@ def token_weights(
         tensor([[0.5000, 0.0000],
                 [0.2500, 0.2500]])
     """
+    check_whole_batch("token_weights")
 
     def weighted(values: Tensor) -> Tensor:
         return mean(values, mask, *args, total=total, **options)

@@ -16,9 +16,10 @@ from grpo_core.losses._linear_torch import (
     frozen_rows,
     kept_bytes,
     lean_rows,
+    rescale,
 )
 
-__all__ = ["chunk_rows", "frozen_rows", "kept_bytes", "lean_rows"]
+__all__ = ["chunk_rows", "frozen_rows", "kept_bytes", "lean_rows", "rescale"]
 
 
 @torch.library.custom_op("grpo_core::plain_linear_statistics", mutates_args=())

@@ -46,6 +46,7 @@ class Engine(Protocol):
         accumulate: bool,
         lean: bool,
     ) -> None: ...
+    def rescale(self, values: Tensor, factor: Tensor) -> None: ...
 
 
 def engine_of(inputs: Inputs, backend: Backend) -> Engine:

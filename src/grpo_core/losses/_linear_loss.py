@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from grpo_core._tensors import check_choice, check_same_shape
+from grpo_core._tensors import check_choice, check_same_shape, chunk_of
 from grpo_core.losses._aggregate import StepTotals, token_mean
 from grpo_core.losses._linear_engine import Backend, engine_of
 from grpo_core.losses._linear_inputs import as_inputs, checked_inputs, new_gradients
@@ -89,6 +89,7 @@ def linear_token_loss(
             it when this function is called, and none reaches `weight`. The loss must then be
             differentiated as it is: any factor belongs into `loss_fn`. A gradient from above
             other than 1 fails an assertion on the device, since nothing is read back to the host.
+            Activation checkpointing around this call would add it twice.
         backend: As in `linear_token_log_probs`.
 
     Returns:
@@ -134,37 +135,32 @@ def linear_token_loss(
         recording and (weight_grad is not None or inputs.weight.requires_grad),
         recording and inputs.bias is not None and inputs.bias.requires_grad,
     )
+    flat = tuple(values.flatten() for values in per_token)
+    score = Score(loss_fn, flat, mask.flatten(), None, tokens.shape[1] if whole_sequences else 0)
     with torch.autocast(hidden.device.type, enabled=False), torch.no_grad():
+        if not any(wants):
+            log_probs, _, _ = engine.statistics(inputs, with_entropy=False)
+            with chunk_of(score.width):
+                losses, metrics = score.losses(log_probs, 0, inputs.rows)
+            loss = mean(losses.view(tokens.shape), mask, total=total)
+            return TokenLoss(loss, log_probs.view(tokens.shape), metrics)
         ones = hidden.new_ones(mask.shape, dtype=inputs.dtype)
         _, weights, _ = differentiated(lambda values: (mean(values, mask, total=total), {}), ones)
-        score = Score(
-            loss_fn,
-            tuple(values.flatten() for values in per_token),
-            mask.flatten(),
-            weights.flatten(),
-            tokens.shape[1] if whole_sequences else 0,
-            any(wants),
-        )
+        score = score._replace(weights=weights.flatten())
         adds = weight_grad is not None
         rows, lean = plan(engine, inputs, memory, whole_sequences=whole_sequences, adds=adds)
         # Sums over chunks are not rounded at each of them, unless in 16 bits to be lean.
         wide = rows is not None and inputs.rows > rows and not lean
         into = new_gradients(inputs, *wants, wide=wide, weight_grad=weight_grad)
-        if not any(wants):
-            log_probs, _, _ = engine.statistics(inputs, with_entropy=False)
-            loss, _, metrics = score.of(log_probs, 0, inputs.rows)
-        elif rows is None:
+        if rows is None:
             loss, log_probs, metrics = two_passes(engine, inputs, score, into, adds, lean)
         else:
             loss, log_probs, metrics = one_pass(engine, inputs, score, into, adds, rows)
-        if adds:
-            into = into._replace(weight=None)
-        grads = as_inputs(inputs, into)
-    if any(wants):
-        loss = cast(
-            "Tensor",
-            Attach.apply(  # pyright: ignore[reportUnknownMemberType] - torch's, untyped
-                inputs.hidden, inputs.weight, inputs.bias, loss, *grads, adds
-            ),
-        )
+        grads = as_inputs(inputs, into._replace(weight=None) if adds else into)
+    loss = cast(
+        "Tensor",
+        Attach.apply(  # pyright: ignore[reportUnknownMemberType] - torch's, untyped
+            inputs.hidden, inputs.weight, inputs.bias, loss, *grads, adds, engine
+        ),
+    )
     return TokenLoss(loss, log_probs.view(tokens.shape), metrics)

@@ -80,9 +80,10 @@ class Attach(torch.autograd.Function):
         weight_grad: Tensor | None,
         bias_grad: Tensor | None,
         is_added: bool,
+        engine: Engine,
     ) -> Tensor:
         ctx.save_for_backward(hidden_grad, weight_grad, bias_grad)
-        ctx.is_added, ctx.applied = is_added, None
+        ctx.is_added, ctx.engine, ctx.applied = is_added, engine, None
         return loss.clone()
 
     @staticmethod
@@ -104,6 +105,7 @@ class Attach(torch.autograd.Function):
         else:
             for x in grads:
                 if x is not None:
-                    x.data.mul_(upstream)
+                    # `data`, or the graph could not be gone through again
+                    ctx.engine.rescale(x.data, upstream)
             ctx.applied, scaled = upstream, grads
-        return (*scaled, None, None, None, None, None)
+        return (*scaled, *(None for _ in range(6)))

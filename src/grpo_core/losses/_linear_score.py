@@ -15,23 +15,23 @@ class Score(NamedTuple):
     loss_fn: Callable[..., Any]
     per_token: tuple[Tensor, ...]
     mask: Tensor
-    weights: Tensor
+    weights: Tensor | None  # None where only scored
     width: int  # of the rows of the batch, if chunks hold whole ones, else 0
-    differentiate: bool
+
+    def losses(self, log_probs: Tensor, start: int, stop: int) -> tuple[Tensor, dict[str, Any]]:
+        """Loss of each of these rows, and metrics."""
+        others = [values[start:stop][None] for values in self.per_token]
+        return _checked(self.loss_fn(log_probs[None], *others), log_probs)
 
     def of(self, log_probs: Tensor, start: int, stop: int) -> tuple[Tensor, Tensor, dict[str, Any]]:
-        """Loss of these rows, its derivative by each log-prob, and metrics."""
-        others = [values[start:stop][None] for values in self.per_token]
-        mask, weights = self.mask[start:stop], self.weights[start:stop]
+        """Weighted loss of these rows, its derivative by each log-prob, and metrics."""
+        mask, weights = self.mask[start:stop], cast("Tensor", self.weights)[start:stop]
 
         def weighted(log_probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
-            losses, metrics = _checked(self.loss_fn(log_probs[None], *others), log_probs)
+            losses, metrics = self.losses(log_probs, start, stop)
             return (torch.where(mask, losses, 0.0) * weights).sum(), metrics
 
         with chunk_of(self.width):
-            if not self.differentiate:
-                loss, metrics = weighted(log_probs)
-                return loss, torch.zeros_like(log_probs), metrics
             loss, g, metrics = differentiated(weighted, log_probs)
         return loss, torch.where(mask, g, 0.0), metrics
 
@@ -49,7 +49,9 @@ def differentiated(
         gradient = torch.func.grad(value_of)(at)
         value, other = function(at)
         return value, gradient, other
-    with torch.enable_grad():
+    # The caller's hooks, of checkpointing or of offloading, are for the caller's graph.
+    hooks = torch.autograd.graph.saved_tensors_hooks(lambda x: x, lambda x: x)
+    with torch.enable_grad(), hooks:
         leaf = at.detach().requires_grad_()
         value, other = function(leaf)
         gradient = None

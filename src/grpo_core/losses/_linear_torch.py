@@ -111,6 +111,11 @@ def backward(
     _sweep(inputs, tile, log_norm, log_probs_grad, entropy_grad, entropy, into, accumulate)
 
 
+def rescale(values: Tensor, factor: Tensor) -> None:
+    """Multiply in place."""
+    values.mul_(factor)
+
+
 def _block_rows(inputs: Inputs) -> int:
     return max(1, _TILE // max(1, inputs.vocab))
 

@@ -114,6 +114,11 @@ def backward(
         into.weight.copy_(target.weight)
 
 
+def rescale(values: Tensor, factor: Tensor) -> None:
+    """Multiply in place; nothing is read where the factor is 1."""
+    _kernels().rescale(values, factor)
+
+
 def _of(inputs: Inputs) -> tuple[Any, ...]:
     """The inputs as the kernels take them: rows of hidden states, rows of weights."""
     hidden, weight = inputs.cut(0, inputs.rows).hidden[0], inputs.weight
