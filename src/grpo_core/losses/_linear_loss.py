@@ -12,7 +12,7 @@ from grpo_core.losses._aggregate import StepTotals, token_mean
 from grpo_core.losses._linear_engine import Backend, engine_of
 from grpo_core.losses._linear_inputs import as_inputs, checked_inputs, new_gradients
 from grpo_core.losses._linear_passes import Attach, Memory, one_pass, plan, two_passes
-from grpo_core.losses._linear_score import Score, differentiated
+from grpo_core.losses._linear_score import Score
 
 
 class TokenLoss(NamedTuple):
@@ -136,17 +136,19 @@ def linear_token_loss(
         recording and inputs.bias is not None and inputs.bias.requires_grad,
     )
     flat = tuple(values.flatten() for values in per_token)
-    score = Score(loss_fn, flat, mask.flatten(), None, tokens.shape[1] if whole_sequences else 0)
+    width = tokens.shape[1] if whole_sequences else 0
+
+    def mean_of(values: Tensor) -> Tensor:
+        return mean(values, mask, total=total)
+
+    score = Score(loss_fn, flat, mask.flatten(), mean_of, None, width)
     with torch.autocast(hidden.device.type, enabled=False), torch.no_grad():
         if not any(wants):
             log_probs, _, _ = engine.statistics(inputs, with_entropy=False)
             with chunk_of(score.width):
                 losses, metrics = score.losses(log_probs, 0, inputs.rows)
-            loss = mean(losses.view(tokens.shape), mask, total=total)
+            loss = mean_of(losses.view(tokens.shape))
             return TokenLoss(loss, log_probs.view(tokens.shape), metrics)
-        ones = hidden.new_ones(mask.shape, dtype=inputs.dtype)
-        _, weights, _ = differentiated(lambda values: (mean(values, mask, total=total), {}), ones)
-        score = score._replace(weights=weights.flatten())
         adds = weight_grad is not None
         rows, lean = plan(engine, inputs, memory, whole_sequences=whole_sequences, adds=adds)
         # Sums over chunks are not rounded at each of them, unless in 16 bits to be lean.

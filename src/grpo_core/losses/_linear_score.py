@@ -15,8 +15,18 @@ class Score(NamedTuple):
     loss_fn: Callable[..., Any]
     per_token: tuple[Tensor, ...]
     mask: Tensor
-    weights: Tensor | None  # None where only scored
+    mean: Callable[[Tensor], Tensor]  # of values [batch, seq], with its mask and total
+    weights: Tensor | None  # None until `weighed`
     width: int  # of the rows of the batch, if chunks hold whole ones, else 0
+
+    def weighed(self, tokens: Tensor) -> "Score":
+        """With the weights of the mean: late, so that the device is at work meanwhile."""
+        ones = torch.ones_like(tokens)
+
+        def mean(values: Tensor) -> tuple[Tensor, dict[str, Any]]:
+            return self.mean(values), {}
+
+        return self._replace(weights=differentiated(mean, ones)[1].flatten())
 
     def losses(self, log_probs: Tensor, start: int, stop: int) -> tuple[Tensor, dict[str, Any]]:
         """Loss of each of these rows, and metrics."""
