@@ -29,7 +29,7 @@ KEYS = [
     *("step", "reward", "held_out", "mean_length", "kept_groups", "entropy"),
     *("clip_fraction", "ratio_error", "seed", "control"),
 ]
-OPTIONS = {"seed": 0, "epsilon_high": 0.28, "minibatches": 1, "control": False}
+OPTIONS = {"seed": 0, "epsilon_high": 0.28, "minibatches": 1, "fused": False, "control": False}
 
 
 @pytest.fixture(autouse=True)
@@ -113,6 +113,22 @@ def test_the_ratio_is_one_until_a_second_minibatch():
 
 
 @pytest.mark.usefixtures("few_held_out")
+@pytest.mark.parametrize("minibatches", [1, 2])
+def test_a_fused_update_is_the_same_update(minibatches, monkeypatch):
+    plain, fused = (
+        list(_train.train("cpu", steps=2, **OPTIONS | {"minibatches": minibatches, "fused": way}))
+        for way in (False, True)
+    )
+    for one, other in zip(plain[1:], fused[1:], strict=True):
+        assert other.reward == pytest.approx(one.reward, rel=1e-3)
+        assert other.clip_fraction == pytest.approx(one.clip_fraction, abs=2e-3)
+        assert other.ratio_error == pytest.approx(one.ratio_error, rel=1e-2, abs=1e-6)
+    monkeypatch.setattr(_train, "completion_logits", pytest.fail)
+    *_, row = _train.train("cpu", steps=1, **OPTIONS | {"fused": True})
+    assert row.reward is not None
+
+
+@pytest.mark.usefixtures("few_held_out")
 def test_a_batch_that_teaches_nothing_moves_nothing(monkeypatch):
     monkeypatch.setattr(_train, "verify", lambda _, problems: torch.ones(len(problems)))
     monkeypatch.setattr(_train, "update", pytest.fail)
@@ -180,7 +196,7 @@ def test_a_clip_fraction_is_of_the_tokens_of_the_minibatch():
     log_probs[1, 1] += 1.0  # of 1 / e where it is negative: clipped
     rollout = _train.Rollout(tokens, tokens, log_probs, log_probs, mask)
     rewards, ids = torch.tensor([1.0, 0.0]), torch.tensor([0, 0])
-    done = _train.update(policy, optimizer, rollout, rewards, ids, epsilon_high=0.28)
+    done = _train.update(policy, optimizer, rollout, rewards, ids, epsilon_high=0.28, fused=False)
     assert done.clipped.value().item() == 2 / 8
 
 

@@ -53,6 +53,7 @@ def parser() -> Parser:
     clip = number(float, 0, 100)
     add("--clip-high", type=clip, default=EPSILON_HIGH, help="upper clip (%(default)s)")
     add("--minibatches", type=number(int, 1, 32), default=1, help="updates a batch (%(default)s)")
+    add("--fused", action="store_true", help="take loss and gradients straight from hidden states")
     add("--control", action="store_true", help="train a second policy on shuffled rewards")
     return result
 

@@ -25,11 +25,24 @@ def is_available(device: str) -> bool:
 
 
 def run(
-    *, steps: int, seed: int, device: str, clip_high: float, minibatches: int, control: bool
+    *,
+    steps: int,
+    seed: int,
+    device: str,
+    clip_high: float,
+    minibatches: int,
+    fused: bool,
+    control: bool,
 ) -> bool:
     """Train, with the control beside if asked; True if it came to its end, False if interrupted."""
     policy = partial(
-        train, device, steps=steps, seed=seed, epsilon_high=clip_high, minibatches=minibatches
+        train,
+        device,
+        steps=steps,
+        seed=seed,
+        epsilon_high=clip_high,
+        minibatches=minibatches,
+        fused=fused,
     )
     console = Console()
     rows: list[Row] = []

@@ -8,7 +8,7 @@ policy; the old log-probs are those at which the tokens were sampled.
 import math
 import random
 from collections.abc import Iterator
-from functools import reduce
+from functools import partial, reduce
 from operator import add
 from typing import NamedTuple
 
@@ -19,8 +19,9 @@ from torch.nn.utils import clip_grad_norm_
 from torch.optim import AdamW, Optimizer
 from transformers import LlamaForCausalLM
 
+from grpo_core.adapters.transformers import causal_lm_token_loss
 from grpo_core.advantages import informative_groups
-from grpo_core.losses import log_ratio, token_log_probs
+from grpo_core.losses import clipped_loss, group_token_mean, log_ratio, token_log_probs
 from grpo_core.metrics import (
     Mean,
     clip_fraction_high,
@@ -36,7 +37,7 @@ from grpo_core.recipes.demo._policy import (
     load_policy,
 )
 from grpo_core.recipes.demo._task import Problem, decode, grade, splits
-from grpo_core.recipes.magistral import EPSILON_LOW, micro_batch_loss, prepare
+from grpo_core.recipes.magistral import EPSILON_LOW, Step, micro_batch_loss, prepare
 
 PROMPTS, SAMPLES = 32, 8
 EVALUATE_EVERY = 10
@@ -68,7 +69,14 @@ class Update(NamedTuple):
 
 
 def train(
-    device: str, *, steps: int, seed: int, epsilon_high: float, minibatches: int, control: bool
+    device: str,
+    *,
+    steps: int,
+    seed: int,
+    epsilon_high: float,
+    minibatches: int,
+    fused: bool,
+    control: bool,
 ) -> Iterator[Row]:
     """Train the shipped policy, a row for each step; on shuffled rewards if `control`."""
     torch.manual_seed(seed)
@@ -95,6 +103,7 @@ def train(
                 rewards[rows],
                 group_ids[rows],
                 epsilon_high=epsilon_high,
+                fused=fused,
             )
             for rows in whole_groups(group_ids, informative, minibatches)
         ]
@@ -121,12 +130,16 @@ def update(
     group_ids: Int[Tensor, " batch"],
     *,
     epsilon_high: float,
+    fused: bool,
 ) -> Update:
     """One optimizer step on a minibatch of whole, informative groups."""
     prompts, tokens, old_log_probs, _, mask = rollout
-    log_probs = token_log_probs(completion_logits(policy, prompts, tokens), tokens)
     step = prepare(rewards, group_ids, mask)
-    loss = micro_batch_loss(log_probs, old_log_probs, step, epsilon_high=epsilon_high)
+    if fused:
+        loss, log_probs = fused_loss(policy, rollout, step, epsilon_high=epsilon_high)
+    else:
+        log_probs = token_log_probs(completion_logits(policy, prompts, tokens), tokens)
+        loss = micro_batch_loss(log_probs, old_log_probs, step, epsilon_high=epsilon_high)
 
     optimizer.zero_grad()
     loss.backward()
@@ -138,6 +151,34 @@ def update(
     high = clip_fraction_high(ratio, advantages, mask, epsilon_high=epsilon_high)
     clipped = Mean(low.numerator + high.numerator, low.denominator)  # of the same tokens
     return Update(clipped, ratio_error(ratio, mask))
+
+
+def fused_loss(
+    policy: LlamaForCausalLM, rollout: Rollout, step: Step, *, epsilon_high: float
+) -> tuple[Float[Tensor, ""], Float[Tensor, "batch seq"]]:
+    """The loss of `micro_batch_loss` and the log-probs, of logits that never exist as a whole."""
+    prompts, tokens, old_log_probs, _, mask = rollout
+    input_ids = torch.cat([prompts, tokens], 1)
+    result = causal_lm_token_loss(
+        policy,
+        input_ids,
+        torch.ones_like(input_ids),
+        partial(_clipped, epsilon_high=epsilon_high),
+        old_log_probs,
+        step.advantages[:, None].expand_as(old_log_probs),
+        mask,
+        mask=step.mask,
+        total=step.total,
+        mean=partial(group_token_mean, group_ids=step.group_ids),
+    )
+    return result.loss, result.log_probs
+
+
+def _clipped(
+    log_probs: Tensor, old_log_probs: Tensor, advantages: Tensor, mask: Tensor, epsilon_high: float
+) -> Tensor:
+    ratio = log_ratio(log_probs, old_log_probs, mask)
+    return clipped_loss(ratio, advantages, epsilon_low=EPSILON_LOW, epsilon_high=epsilon_high)
 
 
 def learning_rate(step: int) -> float:
