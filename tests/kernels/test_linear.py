@@ -224,6 +224,22 @@ def test_what_lies_under_the_mask_is_never_read(junk, given, one_pass):
 
 
 @pytest.mark.parametrize("one_pass", [True, False])
+def test_a_huge_row_under_the_mask_stays_there_although_its_first_logit_is_small(one_pass):
+    dtype = torch.bfloat16 if GPU else torch.float32
+    mask, results = random(19, seed=9) > 0, []
+    for junk in (0.0, 1e36):
+        c = case(mask=mask, dtype=dtype)
+        c.weight[:, 5] = torch.arange(75, device=DEVICE)  # 0 at the token that stands in
+        c.hidden[:, 5] = 0.5
+        c.hidden[~mask] = 0.0
+        c.hidden[~mask, 5] = junk
+        results.append(ours(c, one_pass=one_pass))
+    clean, dirty = results
+    for a, b in zip(clean.grads[:2], dirty.grads[:2], strict=True):
+        assert b.isfinite().all() and torch.equal(a, b)
+
+
+@pytest.mark.parametrize("one_pass", [True, False])
 def test_a_broken_row_without_a_gradient_breaks_itself_alone(one_pass):
     clean, c = case(), case()
     for made in (clean, c):

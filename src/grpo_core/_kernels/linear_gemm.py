@@ -14,7 +14,7 @@ import triton.language as tl
 LOG2E: tl.constexpr = tl.constexpr(1.4426950408889634)
 # Columns of a row of `state`: the reference in bits, the sum of the others' exponentials against
 # it, the target's logit above it in bits (0 unless the row was repaired), k, and the token: -1 off
-# the mask, -2 if such a row is not finite; exact as a float for any vocabulary below 2^24.
+# the mask, -2 if such a row is not tame; exact as a float for any vocabulary below 2^24.
 REFERENCE: tl.constexpr = tl.constexpr(0)
 TOTAL: tl.constexpr = tl.constexpr(1)
 SHIFT: tl.constexpr = tl.constexpr(2)

@@ -20,6 +20,8 @@ LN2: tl.constexpr = tl.constexpr(0.6931471805599453)
 MAX_TOTAL: tl.constexpr = tl.constexpr(1267650600228229401496703205376.0)
 # The reference of a row off the mask, whose exponentials then are 0; finite, since 0 * inf is NaN.
 FAR: tl.constexpr = tl.constexpr(1e30)
+# With a hidden state below it no logit comes near FAR; above it, NaN too, such a row is masked.
+TAME: tl.constexpr = tl.constexpr(1e10)
 
 
 @triton.jit
@@ -65,11 +67,14 @@ def target_kernel(
     known = (y >= 0) & (y < vocab)
     y = tl.where(known, y, 0)
     acc = tl.zeros((BLOCK,), tl.float32)
+    tame = tl.full((BLOCK,), 1, tl.int1)
     for start in range(0, width, BLOCK):
         at = start + tl.arange(0, BLOCK)
         a = tl.load(hidden_ptr + row * hidden_stride + at, mask=at < width, other=0.0)
         b = tl.load(weight_ptr + y * weight_stride + at, mask=at < width, other=0.0)
         acc += a.to(tl.float32) * b.to(tl.float32)
+        if HAS_MASK:
+            tame = tame & (tl.abs(a.to(tl.float32)) < TAME)
     z = tl.sum(acc)
     if HAS_BIAS:
         z += tl.load(bias_ptr + y).to(tl.float32)
@@ -83,8 +88,8 @@ def target_kernel(
         counts = tl.load(mask_ptr + row) != 0
         k = tl.where(counts, k, 1.0)
         reference = tl.where(counts, reference, FAR)
-        finite = (z < float("inf")) & (z > -float("inf"))
-        token = tl.where(counts, token, tl.where(finite, -1.0, -2.0))
+        wild = tl.max((tame == 0).to(tl.int32))
+        token = tl.where(counts, token, -1.0 - wild)
     tl.store(state_ptr + REFERENCE, reference)
     tl.store(state_ptr + TOTAL, 0.0)
     tl.store(state_ptr + SHIFT, 0.0)
