@@ -96,3 +96,27 @@ def test_the_first_ratio_is_exactly_one(dtype):
         per_token, hidden, weight, tokens, old, mask=mask, total=None, backend="triton"
     )
     assert all((difference == 0).all() for difference in seen)
+
+
+def test_compiled_it_is_one_graph():
+    mask = torch.ones(3, 7, dtype=torch.bool, device=DEVICE)
+    old, advantages = random(3, 7, seed=3) - 4, random(3, 7, seed=4)
+
+    def per_token(log_probs, old, advantages, mask):
+        return clipped_loss(log_ratio(log_probs, old, mask), advantages)
+
+    def total(hidden, weight, tokens):
+        log_probs, entropy = linear_token_statistics(hidden, weight, tokens, backend="triton")
+        loss = linear_token_loss(
+            per_token, hidden, weight, tokens, old, advantages, mask,
+            mask=mask, total=None, backend="triton",
+        ).loss  # fmt: skip
+        return loss + (log_probs * advantages).sum() + entropy.sum()
+
+    results = []
+    for function in (total, torch.compile(total, fullgraph=True, backend="aot_eager")):
+        hidden, weight, tokens = inputs(DTYPES[1])
+        value = function(hidden, weight, tokens)
+        value.backward()
+        results.append((value.detach(), hidden.grad, weight.grad))
+    assert_alike(*results, DTYPES[1])

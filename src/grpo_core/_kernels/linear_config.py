@@ -14,6 +14,7 @@ except ImportError:  # before Triton 3.4
 
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # the kernels run on the CPU
 DTYPES = (torch.bfloat16, torch.float16, *([torch.float32] if INTERPRETED else []))
+HAS_WIDE_PRODUCTS = "dtype" in torch.ops.aten.mm.overloads()
 MAX_VOCAB = 1 << 24  # a token is exact as a float32
 
 
@@ -63,7 +64,7 @@ def unsupported(hidden: Tensor, weight: Tensor) -> str | None:
     """Why these kernels cannot take such tensors, or None."""
     if TensorDescriptor is None:
         return "needs Triton 3.4 or later, for tensor descriptors made on the host"
-    if "dtype" not in torch.ops.aten.mm.overloads():
+    if not HAS_WIDE_PRODUCTS:
         return f"needs torch 2.8 or later, for float32 products, got {torch.__version__}"
     if hidden.dtype not in DTYPES or weight.dtype not in DTYPES:
         return f"takes bfloat16 and float16, got {hidden.dtype} and {weight.dtype}"
@@ -78,7 +79,7 @@ def unsupported(hidden: Tensor, weight: Tensor) -> str | None:
         return None
     if not hidden.is_cuda:
         return f"needs a CUDA device, got {hidden.device.type}"
-    major, minor = torch.cuda.get_device_capability(hidden.device)
-    if major != 9:
-        return f"was built for compute capability 9.0, got {major}.{minor}"
+    found = torch.cuda.get_device_properties(hidden.device)  # a constant to the compiler
+    if found.major != 9:
+        return f"was built for compute capability 9.0, got {found.major}.{found.minor}"
     return None

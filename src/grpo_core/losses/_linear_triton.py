@@ -1,6 +1,5 @@
 """The kernels on hidden states, as the modules of losses call them: chunks, dtypes and sums."""
 
-from importlib import import_module
 from typing import Any
 
 import torch
@@ -13,8 +12,9 @@ _FAST_BYTES, _LEAN_BYTES = 4 << 30, 600 << 20
 
 
 def _kernels() -> Any:
-    # When it is needed: without Triton it cannot be imported.
-    return import_module("grpo_core._kernels.linear")
+    from grpo_core._kernels import linear  # noqa: PLC0415 - needs Triton
+
+    return linear
 
 
 def unsupported(inputs: Inputs) -> str | None:
