@@ -8,7 +8,7 @@ import torch
 
 pytest.importorskip("triton")
 
-from grpo_core._kernels import log_probs, logits_loss
+from grpo_core._kernels import linear, linear_launch, log_probs, logits_loss
 
 # Qwen3's vocabulary as it is padded, and as its tokenizer counts it: rows that are not aligned.
 ALIGNED, ODD = 151936, 151665
@@ -70,6 +70,32 @@ def scaled(make, vocab):
     logits_loss.scale(make(vocab), torch.ones(()))
 
 
+def head(vocab, width=1024, rows=linear_launch.SHORT, **optional):
+    """Hidden states, weight, tokens, and what may come with them."""
+    hidden, weight = (torch.empty(n, width, dtype=torch.bfloat16) for n in (rows, vocab))
+    found = {"mask": None, "bias": None, "temperature": 1.0, "per_token": None, "softcap": None}
+    tokens = torch.zeros(rows, dtype=torch.int64)
+    return {"hidden": hidden, "weight": weight, "tokens": tokens} | found | optional
+
+
+def all_of(vocab):
+    mask = torch.ones(linear_launch.SHORT, dtype=torch.bool)
+    return head(vocab, mask=mask, bias=torch.zeros(vocab), softcap=30.0)
+
+
+def hidden_gradients(given, *, with_entropy=False):
+    """From hidden states to their gradients, by way of exponentials that are made again."""
+    hidden, weight = given["hidden"], given["weight"]
+    state = torch.zeros(len(hidden), linear_launch.STATE_COLUMNS)
+    rows = torch.zeros(len(hidden))
+    slopes = rows, rows if with_entropy else None
+    kept = linear.recompute(hidden, weight, given["bias"], given["softcap"], state, rows, *slopes)
+    linear.gradients(
+        kept, state, rows, *slopes, hidden, weight, given["softcap"],
+        torch.empty_like(hidden), torch.empty_like(weight), None, False,
+    )  # fmt: skip
+
+
 def everything(vocab):
     """All that is optional."""
     support = torch.ones(1, ROWS, vocab, dtype=torch.bool)
@@ -77,7 +103,25 @@ def everything(vocab):
     return {"mask": mask, "per_token": floats(), "support": support}
 
 
-LAUNCHES = {
+# Of matrix products, which the tensor cores must do.
+PRODUCTS = {
+    f"{name}, {vocab}": partial(launch, vocab)
+    for vocab in (ALIGNED, ODD)
+    for name, launch in {
+        "hidden states' log-probs": lambda v: linear.statistics(*head(v).values(), False),
+        "hidden states' statistics": lambda v: linear.statistics(*head(v).values(), True),
+        "hidden states' exponentials": lambda v: linear.exponentials(*head(v).values()),
+        "hidden states' exponentials with everything": lambda v: linear.exponentials(
+            *all_of(v).values()
+        ),
+        "hidden states' gradients": lambda v: hidden_gradients(head(v)),
+        "hidden states' gradients at width 896": lambda v: hidden_gradients(head(v, 896)),
+        "hidden states' gradients with entropy": lambda v: hidden_gradients(
+            all_of(v), with_entropy=True
+        ),
+    }.items()
+}
+LAUNCHES = PRODUCTS | {
     f"{name}, {vocab}": partial(launch, vocab)
     for vocab in (ALIGNED, ODD)
     for name, launch in {

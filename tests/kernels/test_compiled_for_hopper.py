@@ -52,9 +52,21 @@ def test_nothing_spills_and_shared_memory_suffices(name):
         assert_fits(kernel)
 
 
-@pytest.mark.parametrize("name", [n for n in LAUNCHES if str(kernel_launches.ALIGNED) in n])
+ROWWISE = [name for name in LAUNCHES if name not in kernel_launches.PRODUCTS]
+
+
+@pytest.mark.parametrize("name", [n for n in ROWWISE if str(kernel_launches.ALIGNED) in n])
 def test_aligned_rows_go_sixteen_bytes_at_a_time(name):
     assert_wide(*launched(name))
+
+
+@pytest.mark.parametrize("name", kernel_launches.PRODUCTS)
+def test_products_are_made_on_the_tensor_cores(name):
+    names = ("exponentials_kernel", "product_kernel")
+    products = [kernel for kernel in launched(name) if kernel.name in names]
+    assert len(products) == (3 if "gradients" in name else 1)
+    for kernel in products:
+        assert_on_tensor_cores(kernel)
 
 
 def test_what_spills_is_refused():

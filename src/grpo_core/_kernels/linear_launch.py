@@ -147,7 +147,9 @@ def summed(
         # From here on, every program returns at once unless a row left the range.
         given = hidden, weight, state if bias is None else bias, state, broken
         sizes = rows, vocab, width, cap
-        block = {"ROWS": 16 if INTERPRETED else 64, "COLUMNS": tiles.columns, "DEPTH": 32}
+        # With a softcap, 64 rows would not fit in registers.
+        many = 16 if INTERPRETED else 64 if softcap is None else 32
+        block = {"ROWS": many, "COLUMNS": tiles.columns, "DEPTH": 32}
         block["num_warps"] = 8
         largest_kernel[(across,)](*given, sums[sums_of], *strides, *sizes, **modes, **block)
         stored = sums if kept is None else kept
