@@ -3,10 +3,13 @@
 import math
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
+from importlib.util import find_spec
 
 import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
+
+HAS_TRITON = find_spec("triton") is not None  # asked once: a compiler does not trace the question
 
 
 def widen(values: Tensor) -> Tensor:

@@ -169,6 +169,18 @@ def test_an_improbable_token_takes_the_largest_logit_as_reference(drop, dtype, o
         assert error < ROUNDING[dtype] * wanted.nan_to_num().norm()
 
 
+@pytest.mark.parametrize("one_pass", [True, False])
+@pytest.mark.parametrize("top", [75.0, 85.0, 95.0])
+def test_tiles_below_the_largest_logit_keep_their_share(top, one_pass):
+    bias = torch.full((75,), -3.0, device=DEVICE)
+    bias[40], bias[5], bias[70] = top, top - 2.0, top - 8.0  # a tile each, and two are scaled
+    c = case(bias=bias, scale=0.1)
+    c.tokens[:9] = 7  # so improbable that the sum leaves the range
+    c.tokens[9:] = 40
+    assert exact(c).log_probs[:9].max() < -math.log(2) * 100
+    assert_right(c, one_pass=one_pass)
+
+
 def test_a_nearly_certain_token_keeps_its_digits():
     bias = torch.full((75,), -math.log(74 / 1e-6), device=DEVICE)  # 1 - p is 1e-6
     bias[7] = 0.0

@@ -151,11 +151,12 @@ def summed(
         many = 16 if INTERPRETED else 64 if softcap is None else 32
         block = {"ROWS": many, "COLUMNS": tiles.columns, "DEPTH": 32}
         block["num_warps"] = 8
-        largest_kernel[(across,)](*given, sums[sums_of], *strides, *sizes, **modes, **block)
+        modes["SUMS"] = sums_of
+        largest_kernel[(across,)](*given, sums, *strides, *sizes, **modes, **block)
         stored = sums if kept is None else kept
         repair_kernel[(across,)](
             *given, sums, stored, *strides, stored.stride(0), *sizes, STORE=kept is not None,
-            SUMS=sums_of, **modes, **block,
+            **modes, **block,
         )  # fmt: skip
         totals(repaired=True)
     return log_probs, entropy, state

@@ -130,7 +130,7 @@ def _column_sums(sums_ptr, row, inside, rows, tiles, STEP: tl.constexpr, BLOCK: 
 
 @triton.jit
 def totals_kernel(
-    sums_ptr,  # [1 or 2, tiles, rows] float32
+    sums_ptr,  # [2 or 3, tiles, rows] float32: S, X if wanted, and what the repair leaves
     state_ptr,  # [rows, STATE] float32
     broken_ptr,  # [1 + rows] int32: how many rows left the range, and which
     log_probs_ptr,  # [rows] float32
@@ -149,8 +149,15 @@ def totals_kernel(
     inside = row < rows
     live = inside & (tl.load(state_ptr + row * STATE + TOKEN, mask=inside, other=-1.0) >= 0)
     total = _column_sums(sums_ptr, row, inside, rows, tiles, STEP, BLOCK)
-    shift = tl.load(state_ptr + row * STATE + SHIFT, mask=inside, other=0.0)
-    if not REPAIRED:
+    shift = tl.zeros((BLOCK,), tl.float32)
+    if REPAIRED:
+        broken = live & ((tl.load(state_ptr + row * STATE + TOTAL, mask=live) < MAX_TOTAL) == 0)
+        at = sums_ptr + (2 if WITH_ENTROPY else 1) * tl.cast(tiles, tl.int64) * rows + row
+        reference = tl.load(at, mask=broken, other=0.0)
+        shift = tl.load(state_ptr + row * STATE + REFERENCE, mask=broken, other=0.0) - reference
+        tl.store(state_ptr + row * STATE + REFERENCE, reference, mask=broken)
+        tl.store(state_ptr + row * STATE + SHIFT, shift, mask=broken)
+    else:
         broken = live & ((total < MAX_TOTAL) == 0)
         # In any order: what is made of a row does not depend on its place.
         place = tl.atomic_add(broken_ptr + row * 0, 1, mask=broken)

@@ -1,12 +1,11 @@
 """What computes log-probs of hidden states and their gradients: kernels, or PyTorch."""
 
-from importlib.util import find_spec
 from typing import Any, Literal, Protocol, cast, get_args, runtime_checkable
 
 import torch
 from torch import Tensor
 
-from grpo_core._tensors import check_choice
+from grpo_core._tensors import HAS_TRITON, check_choice
 from grpo_core.losses import _linear_compiled, _linear_torch
 from grpo_core.losses._linear_inputs import Gradients, Inputs
 
@@ -64,4 +63,4 @@ def engine_of(inputs: Inputs, backend: Backend) -> Engine:
 
 
 def _has_triton(inputs: Inputs) -> bool:
-    return inputs.hidden.is_cuda and find_spec("triton") is not None
+    return inputs.hidden.is_cuda and HAS_TRITON

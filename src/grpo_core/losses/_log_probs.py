@@ -1,7 +1,6 @@
 """Log-probs and entropies of sampled tokens, from logits, a block of rows at a time."""
 
 from collections.abc import Iterator
-from importlib.util import find_spec
 from typing import Any, Literal, NamedTuple, cast, get_args
 
 import torch
@@ -9,6 +8,7 @@ from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
 from grpo_core._tensors import (
+    HAS_TRITON,
     check_bool,
     check_float,
     check_integer,
@@ -204,7 +204,7 @@ def checked_tokens(
 
 def has_kernel(logits: Tensor) -> bool:
     """Whether Triton computes it by itself."""
-    return logits.is_cuda and logits.dtype != torch.float64 and find_spec("triton") is not None
+    return logits.is_cuda and logits.dtype != torch.float64 and HAS_TRITON
 
 
 def _from_kernel(
