@@ -6,6 +6,12 @@ import torch
 pytest.importorskip("triton", reason="Triton is not installed")
 linear = pytest.importorskip("grpo_core._kernels.linear")
 
+from grpo_core.losses import (  # noqa: E402 - after the check
+    linear_token_log_probs,
+    linear_token_loss,
+    token_log_probs,
+)
+
 pytestmark = pytest.mark.gpu
 
 
@@ -76,3 +82,22 @@ def test_offsets_pass_two_to_the_31(rows, width, vocab):
     last = hidden[tokens == vocab - 1].double().sum(0) * 1e-3
     # nearly all of the last id's gradient is of the rows that drew it
     assert (weight_grad[-1].double() - last).norm() < 0.1 * last.norm()
+
+
+def test_the_default_backend_compiles_as_one_graph():
+    hidden, weight, tokens, _ = inputs(64, 64, 500)
+    hidden, tokens = hidden[None], tokens[None]
+    mask = torch.ones_like(tokens, dtype=torch.bool)
+    logits = torch.randn(1, 64, 500, device="cuda")
+
+    def whole(hidden, logits):
+        loss = linear_token_loss(
+            lambda log_probs: -log_probs, hidden, weight, tokens, mask=mask, total=None
+        ).loss
+        scored = linear_token_log_probs(hidden, weight, tokens).sum()
+        of_logits = token_log_probs(logits, tokens).sum()
+        return loss, scored, of_logits
+
+    for given in ((hidden, logits), (hidden.clone().requires_grad_(), logits)):
+        for a, b in zip(torch.compile(whole, fullgraph=True)(*given), whole(*given), strict=True):
+            torch.testing.assert_close(a, b, rtol=1e-4, atol=1e-3)
