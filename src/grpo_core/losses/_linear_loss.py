@@ -141,7 +141,7 @@ def linear_token_loss(
     def mean_of(values: Tensor) -> Tensor:
         return mean(values, mask, total=total)
 
-    score = Score(loss_fn, flat, mask.flatten(), mean_of, None, width)
+    score = Score(loss_fn, flat, mask.flatten(), mean_of, None, width, tokens.shape)
     with torch.autocast(hidden.device.type, enabled=False), torch.no_grad():
         if not any(wants):
             log_probs, _, _ = engine.statistics(inputs, with_entropy=False)

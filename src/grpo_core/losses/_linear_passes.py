@@ -40,24 +40,27 @@ def one_pass(
     engine: Engine, inputs: Inputs, score: Score, into: Gradients, adds: bool, rows: int
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """A chunk is scored, differentiated and gone."""
-    shape = inputs.hidden.shape[:2]
+    if rows >= inputs.rows:  # one chunk, and a single graph of what the caller gave
+        log_probs, kept = engine.exponentials(inputs.cut(0, inputs.rows))
+        loss, g, metrics = score.of_all(log_probs)
+        engine.gradients(inputs.cut(0, inputs.rows), kept, g, into, accumulate=adds)
+        return loss, log_probs, metrics
     metrics: dict[str, Any] = {}
     loss = inputs.hidden.new_zeros((), dtype=inputs.dtype)
     all_log_probs: list[Tensor] = []
-    for start in range(0, max(1, inputs.rows), rows):  # a chunk of nothing, if there is nothing
+    for start in range(0, inputs.rows, rows):
         stop = min(inputs.rows, start + rows)
         part = inputs.cut(start, stop)
         log_probs, kept = engine.exponentials(part)
         if start == 0:
-            score = score.weighed(inputs.hidden.new_empty(shape, dtype=inputs.dtype))
+            score = score.weighed(inputs.hidden.new_empty(score.shape, dtype=inputs.dtype))
         part_loss, g, part_metrics = score.of(log_probs, start, stop)
         engine.gradients(part, kept, g, into.cut(start, stop), accumulate=adds or start > 0)
         del kept  # before the next one is made
         loss = loss + part_loss
         metrics = added(metrics, part_metrics) if start > 0 else part_metrics
         all_log_probs.append(log_probs)
-    whole = torch.cat(all_log_probs) if len(all_log_probs) > 1 else all_log_probs[0]
-    return loss, whole, metrics
+    return loss, torch.cat(all_log_probs), metrics
 
 
 def two_passes(
@@ -65,8 +68,7 @@ def two_passes(
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """All rows are scored, and their logits computed again for the gradients."""
     log_probs, entropy, state = engine.statistics(inputs, with_entropy=False)
-    score = score.weighed(log_probs.view(inputs.hidden.shape[:2]))
-    loss, g, metrics = score.of(log_probs, 0, inputs.rows)
+    loss, g, metrics = score.of_all(log_probs)
     engine.backward(inputs, state, entropy, g, None, into, accumulate=adds, lean=lean)
     return loss, log_probs, metrics
 

@@ -18,6 +18,18 @@ class Score(NamedTuple):
     mean: Callable[[Tensor], Tensor]  # of values [batch, seq], with its mask and total
     weights: Tensor | None  # None until `weighed`
     width: int  # of the rows of the batch, if chunks hold whole ones, else 0
+    shape: torch.Size  # [batch, seq]
+
+    def of_all(self, log_probs: Tensor) -> tuple[Tensor, Tensor, dict[str, Any]]:
+        """The mean of all rows, its derivative by each log-prob, and metrics."""
+
+        def whole(log_probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
+            with chunk_of(self.width):
+                losses, metrics = self.losses(log_probs, 0, log_probs.shape[0])
+            return self.mean(losses.view(self.shape)), metrics
+
+        loss, g, metrics = differentiated(whole, log_probs)
+        return loss, torch.where(self.mask, g, 0.0), metrics
 
     def weighed(self, tokens: Tensor) -> "Score":
         """With the weights of the mean: late, so that the device is at work meanwhile."""
