@@ -50,7 +50,11 @@ def findings() -> list[Finding]:
         _probed(name, lambda name=name, extra=extra: _installed(name, extra))
         for name, extra in OPTIONAL.items()
     ]
-    found += [_probed("GPU", _gpu), _probed("Triton kernels", _triton)]
+    found += [
+        _probed("GPU", _gpu),
+        _probed("Triton kernels", _triton),
+        _probed("hidden-state kernels", _hidden_states),
+    ]
     found += [_probed(name, lambda name=name: _compiler(name)) for name in COMPILERS]
     found += [_probed(name, probe) for name, probe in _rewards().items()]
     return found
@@ -103,6 +107,18 @@ def _triton() -> str:
     if not torch.cuda.is_available():
         raise MissingError("need a GPU; without one, the PyTorch functions are used")
     return version("triton")
+
+
+def _hidden_states() -> str:
+    _triton()
+    import torch  # noqa: PLC0415 - heavy, and may be broken
+
+    from grpo_core._kernels.linear_config import unsupported  # noqa: PLC0415 - needs Triton
+
+    some = torch.zeros(8, 8, device="cuda", dtype=torch.bfloat16)
+    if reason := unsupported(some, some):
+        raise MissingError(f"PyTorch is used instead: {reason}")
+    return "bfloat16 and float16"
 
 
 def _compiler(name: str) -> str:
