@@ -1,0 +1,5 @@
+"""verl 0.9: `verl_reward` for a `compute_score` file, `verl_reward_manager` where lengths count."""
+
+from grpo_core.adapters._rewards.verl import verl_reward, verl_reward_manager
+
+__all__ = ["verl_reward", "verl_reward_manager"]
