@@ -60,8 +60,10 @@ def root_of(name: str) -> Path:
 
 
 @contextmanager
-def imported(*names: str, absent: tuple[str, ...] = ()):
+def imported(*names: str, absent: tuple[str, ...] = (), bare: tuple[str, ...] = ()):
     """Import these trainers, with stand-ins for the modules that are `absent`; undone afterwards.
+
+    Of packages that are `bare` the `__init__.py` is not run: it imports all that they have.
 
     A stand-in is a module whose every attribute is a class that can be called, subclassed and
     used as a decorator: enough to be imported, and wrong as soon as it is relied on.
@@ -71,6 +73,9 @@ def imported(*names: str, absent: tuple[str, ...] = ()):
     sys.path[:0] = roots
     sys.meta_path.insert(0, finder)
     importlib.invalidate_caches()
+    for name in bare:
+        package = sys.modules[name] = ModuleType(name)
+        package.__path__ = [str(root_of(name.partition(".")[0]) / name.replace(".", "/"))]
     try:
         yield
     finally:
@@ -107,7 +112,8 @@ class _Anything(type):
 
 
 def _anything(name: str) -> type:
-    return _Anything(name, (), {"__module__": __name__})
+    any_value = classmethod(lambda *_: {"type": "any"})  # as a field of a pydantic model
+    return _Anything(name, (), {"__module__": __name__, "__get_pydantic_core_schema__": any_value})
 
 
 class _StandIn(ModuleType):

@@ -1,7 +1,7 @@
 """What a verifier is given of a trainer's sample, and what its answer is to a trainer."""
 
 from collections import Counter
-from collections.abc import Callable, Iterable, Mapping, Sequence
+from collections.abc import Callable, Iterable
 from concurrent.futures import Executor
 from dataclasses import dataclass
 from functools import partial
@@ -84,10 +84,11 @@ class Question:
         results = score_batch(items, self, executor=executor, timeout_seconds=timeout_seconds)
         scored = [scored_as(result) for result in results]
         for reason, count in Counter(s.reason for s in scored if s.reason in _FAULTS).items():
-            message = next(s.message for s in scored if s.reason == reason)
+            row, first = next((row, s) for row, s in enumerate(scored) if s.reason == reason)
+            place = f"row {row}, column {self.column!r}" if self.column else f"row {row}"
             _LOG.warning(
-                "%s: %d of %d completions have no score (%s): %s",
-                name_of(self.verifier), count, len(scored), reason, message,
+                "%s: %d of %d completions have no score (%s); the first, %s: %s",
+                name_of(self.verifier), count, len(scored), reason, place, first.message,
             )  # fmt: skip
         return scored
 
@@ -103,10 +104,13 @@ def scored_as(result: object) -> Scored:
         return Scored(result.total, verdicts.get("correctness", verdicts["format"]).reason)
     if result is None:
         return Scored(None, "not_applicable")
-    if isinstance(result, str) or not hasattr(result, "__float__"):
+    try:
+        if isinstance(result, str):
+            raise TypeError  # "1" is a number to float(), and a mistake here
+        score = float(cast("SupportsFloat", result))
+    except (TypeError, ValueError, RuntimeError):  # RuntimeError: a tensor of several numbers
         kind = type(result).__name__
         return Scored(None, "error", f"the verifier must return a Verdict or a number, got {kind}")
-    score = float(cast("SupportsFloat", result))
     if not isfinite(score):
         return Scored(None, "not_a_number", f"the verifier returned {score}")
     return Scored(score, "scored")
@@ -117,45 +121,6 @@ def name_of(verifier: Callable[..., object]) -> str:
     while isinstance(verifier, partial):
         verifier = cast("partial[object]", verifier).func
     return getattr(verifier, "__name__", type(verifier).__name__)
-
-
-def text_of(value: object, what: str, *, messages: bool = True) -> str:
-    """A text, or those of the last message where messages stand for one.
-
-    Raises:
-        TypeError: If it is neither; the message says `what` it should have been.
-    """
-    content = value
-    if messages and isinstance(value, Sequence) and not isinstance(value, str) and value:
-        last = cast("Sequence[object]", value)[-1]
-        content = (
-            cast("Mapping[str, object]", last).get("content") if isinstance(last, Mapping) else None
-        )
-        if isinstance(content, Sequence) and not isinstance(content, str):
-            parts = cast("Sequence[object]", content)
-            texts = [
-                cast("Mapping[str, object]", part).get("text")
-                for part in parts
-                if isinstance(part, Mapping)
-            ]
-            is_text = len(texts) == len(parts) and all(isinstance(text, str) for text in texts)
-            content = "".join(cast("list[str]", texts)) if is_text else None
-    if not isinstance(content, str):
-        expected = "a text or a list of messages" if messages else "a text"
-        raise TypeError(f"{what} must be {expected}, got {type(value).__name__}: {value!r:.80}")
-    return content
-
-
-def value_of(values: Mapping[str, Any], name: str, where: str) -> Any:
-    """What is in a column.
-
-    Raises:
-        LookupError: If it is not there; the message says `where` it should be, and what is.
-    """
-    if name not in values:
-        there = ", ".join(map(repr, values)) or "none"
-        raise LookupError(f"no column {name!r} in {where}; there are {there}")
-    return values[name]
 
 
 def check_reference(question: Question, reference: object, where: str) -> None:

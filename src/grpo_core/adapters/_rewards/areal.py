@@ -3,7 +3,8 @@
 from collections.abc import Callable
 from typing import Any
 
-from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, text_of, value_of
+from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase
+from grpo_core.adapters._rewards._columns import text_of, value_of
 
 PROMPT = "prompt"
 

@@ -6,7 +6,8 @@ from functools import cache
 from math import inf
 from typing import Any
 
-from grpo_core.adapters._rewards._asked import Asked, Question, name_of, text_of, value_of
+from grpo_core.adapters._rewards._asked import Asked, Question, name_of
+from grpo_core.adapters._rewards._columns import text_of, value_of
 from grpo_core.adapters._rewards._pools import check_workers, pool_of
 
 GROUND_TRUTH, PROMPT = "ground_truth", "prompt"

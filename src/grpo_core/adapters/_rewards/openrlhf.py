@@ -4,7 +4,8 @@ from collections.abc import Callable, Sequence
 from math import inf
 from typing import Any, Literal
 
-from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, Scored, text_of
+from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, Scored
+from grpo_core.adapters._rewards._columns import text_of
 from grpo_core.adapters._rewards._pools import check_workers, pool_of
 
 LABEL, PROMPT = "label", "prompt"

@@ -4,7 +4,8 @@ import asyncio
 from collections.abc import Callable
 from typing import Any
 
-from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, text_of
+from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase
+from grpo_core.adapters._rewards._columns import text_of
 from grpo_core.adapters._rewards.areal import NotScoredError
 
 PROMPT = "prompt_text"

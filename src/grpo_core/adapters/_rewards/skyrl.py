@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from grpo_core.adapters._rewards._asked import Asked, Question, Scored, name_of, text_of, value_of
+from grpo_core.adapters._rewards._asked import Asked, Question, Scored, name_of
+from grpo_core.adapters._rewards._columns import text_of, value_of
 
 GROUND_TRUTH, PROMPT = "ground_truth", "prompt"
 

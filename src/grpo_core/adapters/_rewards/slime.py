@@ -5,7 +5,8 @@ from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any, cast
 
-from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, text_of, value_of
+from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase
+from grpo_core.adapters._rewards._columns import text_of, value_of
 from grpo_core.adapters._rewards._pools import check_workers, pool_of
 
 LABEL, PROMPT = "label", "prompt"

@@ -5,15 +5,8 @@ from collections.abc import Callable, Iterable, Mapping, Sequence
 from math import inf
 from typing import Any
 
-from grpo_core.adapters._rewards._asked import (
-    Asked,
-    Question,
-    RewardBase,
-    Scored,
-    check_reference,
-    text_of,
-    value_of,
-)
+from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, Scored, check_reference
+from grpo_core.adapters._rewards._columns import text_of, value_of
 from grpo_core.adapters._rewards._pools import check_workers, pool_of
 
 PROMPT = "prompt"  # a column to the user, `prompts` to a reward function
@@ -101,6 +94,7 @@ class TrlReward(RewardBase):
         completion_ids: Sequence[Sequence[int]] | None = None,
         log_extra: Callable[[str, list[str]], object] | None = None,
         log_metric: Callable[[str, float], object] | None = None,
+        trainer_state: object = None,  # noqa: ARG002 - TRL's signature; no column
         **columns: Any,
     ) -> list[float | None]:
         """The reward of each completion."""

@@ -5,14 +5,8 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from grpo_core.adapters._rewards._asked import (
-    Asked,
-    Question,
-    RewardBase,
-    Scored,
-    text_of,
-    value_of,
-)
+from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, Scored
+from grpo_core.adapters._rewards._columns import text_of, value_of
 
 GROUND_TRUTH = "ground_truth"
 
