@@ -16,6 +16,7 @@ from grpo_core.cli._explain import explained, printable, row_of, show, task_of
 from grpo_core.cli._progress import bar
 from grpo_core.cli._rows import InputError, read_rows
 from grpo_core.cli._score import OutputError, Settings, run
+from grpo_core.cli._serve import serve
 from grpo_core.cli._status import (
     FINDINGS,
     INTERRUPTED,
@@ -225,6 +226,9 @@ def doctor(as_json: Annotated[bool, typer.Option("--json", help="For programs.")
         Console().print(table)
     if any(finding.state != "works" for finding in found if finding.needed):
         raise typer.Exit(FINDINGS)
+
+
+app.command("serve")(serve)
 
 
 @app.command(

