@@ -1,0 +1,171 @@
+"""SkyRL 0.4: a policy loss for its registry."""
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from grpo_core.adapters._losses._batch import TokenBatch, TokenLoss, given
+from grpo_core.adapters._losses._mean import Mean, MeanFunction, agree, read_mean
+from grpo_core.losses import (
+    constant_mean,
+    group_token_mean,
+    log_ratio,
+    sequence_mean,
+    token_mean,
+)
+from grpo_core.metrics import approximate_kl, ratio_error
+
+_REDUCTIONS: dict[MeanFunction, str] = {
+    token_mean: "token_mean",
+    sequence_mean: "sequence_mean",
+    constant_mean: "seq_mean_token_sum_norm",
+    group_token_mean: "prompt_mean",
+}
+
+_CORRECTIONS = (
+    "tis_ratio_type", "sequence_mask_metric",
+    "outlier_token_is_threshold_low", "outlier_token_is_threshold_high",
+    "token_mask_is_threshold_low", "token_mask_is_threshold_high",
+)  # fmt: skip
+
+PolicyLoss = Callable[..., tuple[Tensor, dict[str, float]]]
+
+
+def skyrl_loss(loss: TokenLoss, *, mean: MeanFunction, sequences: int | None = None) -> PolicyLoss:
+    """A composed loss as a policy loss of SkyRL, for `register_policy_loss(name)`.
+
+    Who divides: the trainer divides the **advantages** of a mini-batch by what `loss_reduction`
+    says, before it is cut; a policy loss is the plain sum over valid tokens; the worker multiplies
+    by the data-parallel size, since gradients are averaged over ranks, and micro-batches add up.
+    Whatever is not proportional to the advantage, a KL term say, is then never divided. With
+    `sequences` the division is undone: the loss sees the advantages as they were, and each token's
+    loss is weighted, whole. It needs a weight that this call can know: of `sequence_mean` and
+    `constant_mean`. Without `sequences` (and for `token_mean` and `group_token_mean`, whose counts
+    SkyRL does not pass on) the sum is taken as it is, and a loss that is not proportional to the
+    advantages raises. The ratio, its clips, `cispo_loss`, `sapo_loss` and off-policy weights are;
+    KL to the reference is SkyRL's own (`use_kl_loss`).
+
+    Args:
+        loss: Of each token, from a `TokenBatch`. `sampler_log_probs` are the `rollout_logprobs`.
+        mean: `token_mean` ("token_mean"), `sequence_mean` ("sequence_mean"),
+            `partial(constant_mean, max_length=...)` ("seq_mean_token_sum_norm", with `max_seq_len`
+            of the same length) or `group_token_mean` ("prompt_mean").
+        sequences: Rows of a mini-batch over all ranks, `policy_mini_batch_size *
+            n_samples_per_prompt`, at least 1: to undo the division.
+
+    Returns:
+        `f(log_probs, old_log_probs, advantages, config, loss_mask=None, rollout_logprobs=None)`,
+        giving the sum and SkyRL's metrics. Set `policy_loss_type` to the name.
+
+    Raises:
+        ValueError: Here, if SkyRL has no such mean or `sequences` cannot undo it; at the call, if
+            `loss_reduction` or `max_seq_len` contradict it, if `loss_mask` is missing, if
+            `off_policy_correction` asks for what the loss replaces, or if the loss is not
+            proportional to the advantages (looked at in the first call).
+
+    Example:
+        >>> import torch
+        >>> from types import SimpleNamespace
+        >>> from grpo_core.adapters.skyrl import skyrl_loss
+        >>> from grpo_core.losses import clipped_loss, log_ratio, token_mean
+        >>> def loss(batch):
+        ...     ratio = log_ratio(batch.log_probs, batch.old_log_probs, batch.mask)
+        ...     return clipped_loss(ratio, batch.advantages)
+        >>> x, config = torch.zeros(2, 3), SimpleNamespace(loss_reduction="token_mean")
+        >>> skyrl_loss(loss, mean=token_mean)(x, x, torch.ones(2, 3) / 6, config, x == 0)[0]
+        tensor(-1.)
+    """
+    kind = read_mean(mean, "SkyRL", _REDUCTIONS)
+    if sequences is not None:
+        if kind.function not in (sequence_mean, constant_mean):
+            raise ValueError(
+                f"sequences undoes sequence_mean and constant_mean alone, got {kind.name}: SkyRL "
+                "passes no count of a mini-batch's tokens or groups"
+            )
+        if sequences < 1:
+            raise ValueError(f"sequences must be at least 1, got {sequences}")
+    looked = False
+
+    def policy_loss(
+        log_probs: Tensor,
+        old_log_probs: Tensor,
+        advantages: Tensor,
+        config: Any,
+        loss_mask: Tensor | None = None,
+        rollout_logprobs: Tensor | None = None,
+    ) -> tuple[Tensor, dict[str, float]]:
+        nonlocal looked
+        _check_config(config, kind)
+        if loss_mask is None:
+            raise ValueError("SkyRL gave no loss_mask: padding would count")
+        mask = loss_mask.bool()
+        weights = _weights(kind, mask, sequences)
+        batch = TokenBatch(
+            trainer="SkyRL",
+            log_probs=log_probs,
+            old_log_probs=old_log_probs,
+            advantages=torch.where(mask, advantages, 0.0) / weights,
+            mask=mask,
+            given=given(sampler_log_probs=rollout_logprobs),
+        )
+        values = torch.where(mask, loss(batch), 0.0)
+        if sequences is None and not looked:
+            _check_proportional(loss, batch, values)
+            looked = True
+        return (values * weights).sum(), _metrics(batch)
+
+    return policy_loss
+
+
+def _weights(kind: Mean, mask: Tensor, sequences: int | None) -> Tensor:
+    """What the trainer multiplied each token's advantage by, as far as this call can know."""
+    one = torch.ones((), device=mask.device)
+    if sequences is None:
+        return one
+    if kind.max_length is not None:
+        return one / (sequences * kind.max_length)
+    return one / (sequences * mask.sum(1, keepdim=True).clamp(min=1))
+
+
+def _check_config(config: Any, kind: Mean) -> None:
+    agree("SkyRL", "loss_reduction", config.loss_reduction, _REDUCTIONS[kind.function], kind)
+    if kind.max_length is not None:
+        agree("SkyRL", "max_seq_len", config.max_seq_len, kind.max_length, kind)
+    correction = getattr(config, "off_policy_correction", None)
+    for name in _CORRECTIONS:
+        value = getattr(correction, name, None)
+        if value is not None:
+            raise ValueError(
+                f"off_policy_correction.{name}={value!r} is for SkyRL's own losses: leave it None "
+                "and use batch.sampler_log_probs with grpo_core.off_policy"
+            )
+
+
+def _check_proportional(loss: TokenLoss, batch: TokenBatch, values: Tensor) -> None:
+    doubled = TokenBatch(
+        trainer=batch.trainer,
+        log_probs=batch.log_probs,
+        old_log_probs=batch.old_log_probs,
+        advantages=2 * batch.advantages,
+        mask=batch.mask,
+        given=batch.given,
+    )
+    with torch.no_grad():
+        error = (torch.where(batch.mask, loss(doubled), 0.0) - 2 * values).abs().max()
+    if error > 1e-4 * values.detach().abs().max():
+        raise ValueError(
+            "the loss is not proportional to the advantages, which SkyRL has divided by the count "
+            "of the mini-batch: its other terms would not be divided. Take sequence_mean or "
+            "constant_mean with sequences=, or SkyRL's own use_kl_loss"
+        )
+
+
+def _metrics(batch: TokenBatch) -> dict[str, float]:
+    ratio = log_ratio(batch.log_probs.detach(), batch.old_log_probs, batch.mask)
+    # SkyRL wants floats, and averages them over micro-batches by itself.
+    return {
+        "approximate_kl": approximate_kl(ratio, batch.mask).value().item(),
+        "ratio_error": ratio_error(ratio, batch.mask).value().item(),
+    }

@@ -1,0 +1,403 @@
+"""`grpo_trainer` beside the `GRPOTrainer` that it extends: the same rollouts, our loss.
+
+Inputs and trainer are those of `trl_trainer.py`. In float64 plain PyTorch stands in for TRL's
+log-probs, which are float32 always.
+"""
+
+from functools import partial
+
+import pytest
+import torch
+
+pytest.importorskip("trl")
+
+from huggingface_hub import constants as hub
+from trl import GRPOTrainer
+
+from grpo_core.adapters.trl import grpo_trainer
+from grpo_core.losses import (
+    clipped_loss,
+    constant_mean,
+    group_token_mean,
+    kl_penalty,
+    log_ratio,
+    sequence_mean,
+    sequence_sum_mean,
+    token_mean,
+)
+from trl_trainer import MAX_LENGTH, make_inputs, make_trainer, rows, save_model
+
+pytestmark = [
+    pytest.mark.no_shape_hook,
+    # TRL 1.16 uses names that transformers 5.23 deprecates.
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
+GROUPS = torch.tensor([0, 0, 1, 1, 1, 0, 1, 0], device="cpu")  # TRL shuffles the rows
+QUARTERS = [slice(i, i + 2) for i in range(0, 8, 2)]
+WHOLE = [slice(0, 8)]
+
+
+def clipped(batch):
+    ratio = log_ratio(batch.log_probs, batch.old_log_probs, batch.mask)
+    return clipped_loss(ratio, batch.advantages, epsilon_low=0.2, epsilon_high=0.2)
+
+
+def with_kl(batch):
+    x = log_ratio(batch.log_probs, batch.ref_log_probs, batch.mask)
+    return clipped(batch) + 0.1 * kl_penalty(x, gradient="naive")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def offline_on_the_cpu():
+    with pytest.MonkeyPatch.context() as patch, torch.device("cpu"):
+        patch.setattr(hub, "HF_HUB_OFFLINE", True)
+        yield
+
+
+@pytest.fixture(scope="module")
+def directory(offline_on_the_cpu, tmp_path_factory):
+    directory = str(tmp_path_factory.mktemp("model"))
+    save_model(directory)
+    return directory
+
+
+def composed(
+    directory, dtype=torch.float64, *, loss=clipped, mean=token_mean, metrics=None, **options
+):
+    """Our trainer, in float64 over plain log-probs."""
+    asked = {"loss": loss, "mean": mean, **({"metrics": metrics} if metrics else {})}
+
+    class Given(grpo_trainer()):
+        def __init__(self, *args, **kwargs):
+            super().__init__(*args, **asked, **kwargs)
+
+    return make_trainer(directory, dtype, trainer=Given, **options)
+
+
+def inputs_of(trainer, *, ref=False, old=True):
+    inputs = {**make_inputs(trainer.model), "group_ids": GROUPS}
+    del inputs["sampling_per_token_logps"]
+    if not ref:
+        del inputs["ref_per_token_logps"]
+    if not old:
+        del inputs["old_per_token_logps"]
+    return inputs
+
+
+def step_gradient(trainer, inputs, parts):
+    """What the backward passes of an optimiser step of these micro-batches add up to."""
+    trainer.current_gradient_accumulation_steps = len(parts)
+    trainer._buffered_inputs = [rows(inputs, part) for part in parts]
+    trainer.args.steps_per_generation = len(parts)
+    trainer.model.zero_grad()
+    for index, part in enumerate(trainer._buffered_inputs):
+        trainer._step = index
+        trainer._compute_loss(trainer.model, part).backward()
+    return torch.cat([p.grad.flatten() for p in trainer.model.parameters()])
+
+
+def distance(ours, theirs):
+    assert theirs.norm() > 0
+    return ((ours - theirs).norm() / theirs.norm()).item()
+
+
+# --- the same gradient ----------------------------------------------------------------------------
+
+
+@pytest.mark.parametrize("parts", [WHOLE, QUARTERS])
+def test_our_composition_has_the_gradient_of_trls_default_loss(directory, parts):
+    ours, theirs = composed(directory), make_trainer(directory, torch.float64)
+    inputs = inputs_of(ours)
+    log_probs, _, _ = ours._get_per_token_logps_and_entropies(
+        ours.model,
+        torch.cat([inputs["prompt_ids"], inputs["completion_ids"]], 1),
+        torch.cat([inputs["prompt_mask"], inputs["completion_mask"]], 1),
+        6,
+    )
+    ratio = (log_probs - inputs["old_per_token_logps"]).exp()[inputs["completion_mask"].bool()]
+    assert ratio.min() < 0.8 and ratio.max() > 1.2
+    assert theirs.args.loss_type == "dapo"
+    theirs.args.per_device_train_batch_size = 2
+    assert distance(step_gradient(ours, inputs, parts), step_gradient(theirs, inputs, parts)) < 1e-6
+
+
+def test_it_has_the_gradient_of_trl_as_it_comes_in_float32(directory):
+    ours, theirs = composed(directory, torch.float32), make_trainer(directory)
+    inputs = inputs_of(ours)
+    assert distance(step_gradient(ours, inputs, WHOLE), step_gradient(theirs, inputs, WHOLE)) < 1e-5
+
+
+def test_a_reference_and_tool_tokens_are_seen(directory):
+    options = {"beta": 0.1}
+    ours = composed(directory, loss=with_kl, **options)
+    theirs = make_trainer(directory, torch.float64, use_bias_correction_kl=False, **options)
+    inputs = inputs_of(ours, ref=True)
+    inputs["tool_mask"] = torch.ones_like(inputs["completion_mask"])
+    inputs["tool_mask"][4:, 1:3] = 0
+    inputs["num_items_in_batch"] = (inputs["completion_mask"] * inputs["tool_mask"]).sum()
+    assert distance(step_gradient(ours, inputs, WHOLE), step_gradient(theirs, inputs, WHOLE)) < 1e-6
+
+
+def test_without_old_log_probs_the_ratio_is_1_as_in_trl(directory):
+    ours, theirs = composed(directory), make_trainer(directory, torch.float64)
+    inputs = inputs_of(ours, old=False)
+    assert distance(step_gradient(ours, inputs, WHOLE), step_gradient(theirs, inputs, WHOLE)) < 1e-6
+
+
+MEANS = {
+    "token": token_mean,
+    "sequence": sequence_mean,
+    "sequence_sum": sequence_sum_mean,
+    "group": group_token_mean,
+    "constant": partial(constant_mean, max_length=MAX_LENGTH),
+}
+
+
+@pytest.mark.parametrize("mean", MEANS)
+def test_accumulation_4_has_the_gradient_of_1_for_every_mean(directory, mean):
+    trainer = composed(directory, mean=MEANS[mean])
+    inputs = inputs_of(trainer)
+    inputs["completion_mask"][6] = 0  # a row, and in a micro-batch of its own an empty half
+    whole = step_gradient(trainer, inputs, WHOLE)
+    assert distance(step_gradient(trainer, inputs, QUARTERS), whole) < 1e-12
+
+
+@pytest.mark.parametrize("loss_type", ["grpo", "dr_grpo", "bnpo"])
+def test_the_averages_of_averages_of_trl_are_another_gradient_than_the_steps(directory, loss_type):
+    """Rows of a micro-batch that are masked, or of another length: what `mean=` puts right."""
+    mean = {"grpo": sequence_mean, "bnpo": token_mean, "dr_grpo": MEANS["constant"]}[loss_type]
+    ours = composed(directory, mean=mean)
+    theirs = make_trainer(directory, torch.float64, loss_type=loss_type)
+    inputs = inputs_of(ours)
+    inputs["completion_mask"][6:] = 0
+    whole = step_gradient(ours, inputs, WHOLE)
+    assert distance(step_gradient(ours, inputs, QUARTERS), whole) < 1e-12
+    assert distance(step_gradient(theirs, inputs, QUARTERS), whole) > 0.1
+
+
+def test_a_scalar_loss_may_have_two_means(directory):
+    def both(batch):
+        policy = sequence_mean(clipped(batch), batch.mask, total=batch.total)
+        x = log_ratio(batch.log_probs, batch.ref_log_probs, batch.mask)
+        return policy + token_mean(kl_penalty(x), batch.mask, total=batch.total)
+
+    trainer = composed(directory, loss=both, mean=None, beta=0.1)
+    inputs = inputs_of(trainer, ref=True)
+    whole = step_gradient(trainer, inputs, WHOLE)
+    assert distance(step_gradient(trainer, inputs, QUARTERS), whole) < 1e-12
+
+
+# --- groups, windows, metrics ---------------------------------------------------------------------
+
+
+def test_group_ids_follow_the_rows_that_trl_shuffles(directory):
+    trainer = composed(
+        directory,
+        mean=group_token_mean,
+        scale_rewards="none",
+        per_device_train_batch_size=2,
+        gradient_accumulation_steps=4,
+    )
+    trainer._prepare_inputs([{"prompt": "w2 w3"}] * 4 + [{"prompt": "w4 w5"}] * 4)
+    parts = trainer._buffered_inputs
+    assert len(parts) == 4
+    ids = torch.cat([part["group_ids"] for part in parts])
+    advantages = torch.cat([part["advantages"] for part in parts])
+    prompts = torch.cat([part["prompt_ids"][:, -1] for part in parts])
+    assert ids.tolist() != sorted(ids.tolist())
+    assert torch.equal(prompts == prompts[ids == 0][0], ids == 0)
+    for group in (0, 1):
+        # Advantages are rewards less the mean of the group.
+        assert (ids == group).sum() == 4
+        assert abs(advantages[ids == group].sum()) < 1e-6
+
+
+def test_windows_of_one_generation_are_counted_each_by_itself(directory):
+    """TRL's "dapo" takes the mean window for both: 8 tokens and 21 count as 14.5."""
+    trainer = composed(directory)
+    inputs = inputs_of(trainer)
+    trainer.args.steps_per_generation, trainer.current_gradient_accumulation_steps = 4, 2
+    trainer._buffered_inputs = [rows(inputs, part) for part in QUARTERS]
+    totals = []
+    for index, part in enumerate(trainer._buffered_inputs):
+        trainer._step = index
+        totals.append(trainer._step_totals(part, training=True).tokens.item())
+    assert totals == [8, 8, 21, 21]
+
+
+def test_metrics_are_those_of_the_whole_step_in_trls_own_log(directory):
+    ours, theirs = composed(directory), make_trainer(directory, torch.float64)
+    inputs = inputs_of(ours)
+    step_gradient(ours, inputs, QUARTERS)
+    step_gradient(theirs, inputs, WHOLE)
+    (entropy,), (approximate_kl,) = (
+        ours._metrics["train"][name] for name in ("entropy", "approximate_kl")
+    )
+    assert entropy == pytest.approx(theirs._metrics["train"]["entropy"][0], rel=1e-6)
+    assert approximate_kl > 0.01
+
+
+def test_evaluation_takes_a_batch_as_a_step(directory):
+    trainer = composed(directory, metrics=lambda batch: {})
+    inputs = inputs_of(trainer)
+    expected = step_gradient(trainer, inputs, WHOLE)
+    trainer.model.eval()
+    trainer.model.zero_grad()
+    trainer._compute_loss(trainer.model, inputs).backward()
+    gradient = torch.cat([p.grad.flatten() for p in trainer.model.parameters()])
+    assert distance(gradient, expected) < 1e-12
+
+
+@pytest.mark.parametrize("mean", ["token", "group"])
+def test_two_optimiser_steps_of_a_real_run_are_the_same_in_4_micro_batches_and_in_1(
+    directory, mean
+):
+    def trained(accumulation):
+        trainer = composed(
+            directory,
+            mean=MEANS[mean],
+            per_device_train_batch_size=8 // accumulation,
+            gradient_accumulation_steps=accumulation,
+            num_iterations=2,  # the second step has ratios other than 1
+            max_steps=2,
+            # Adam would make whole steps of gradients that are rounding.
+            optim="sgd",
+            learning_rate=0.5,
+            lr_scheduler_type="constant",
+            max_grad_norm=0.0,
+            logging_steps=1,
+        )
+        start = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+        trainer.train()
+        end = torch.cat([p.detach().flatten() for p in trainer.model.parameters()])
+        return end - start, trainer.state.log_history
+
+    (one, log), (four, _) = trained(1), trained(4)
+    assert one.dtype == torch.float64
+    assert log[1]["ratio_error"] > 0.01
+    assert distance(four, one) < 1e-9
+
+
+def test_the_averaging_of_two_ranks_is_undone(directory, monkeypatch):
+    """Two ranks, each with half of the rows, average their gradients; here one after the other."""
+    trainer = composed(directory, mean=group_token_mean)
+    inputs = inputs_of(trainer)
+    whole = step_gradient(trainer, inputs, WHOLE)
+    halves = [rows(inputs, part) for part in (slice(0, 3), slice(3, 8))]
+    counts = []
+    monkeypatch.setattr(trainer.accelerator, "reduce", lambda x, **_: counts.append(x) or x)
+    monkeypatch.setattr(type(trainer.accelerator), "num_processes", property(lambda _: 2))
+    trainer.current_gradient_accumulation_steps = trainer.args.steps_per_generation = 1
+    trainer.composed_metrics = lambda batch: {}
+    for half in halves:
+        trainer._buffered_inputs = [half]
+        trainer._step_totals(half, training=True)
+    gradients = []
+    monkeypatch.setattr(trainer.accelerator, "reduce", lambda x, **_: counts[0] + counts[1])
+    for half in halves:
+        trainer._buffered_inputs = [half]
+        trainer.model.zero_grad()
+        trainer._compute_loss(trainer.model, half).backward()
+        gradients.append(torch.cat([p.grad.flatten() for p in trainer.model.parameters()]))
+    assert distance(sum(gradients) / 2, whole) < 1e-12
+
+
+# --- contradictions -------------------------------------------------------------------------------
+
+CONTRADICTIONS = {
+    "loss_type": "grpo",
+    "epsilon": 0.1,
+    "epsilon_high": 0.3,
+    "delta": 1.5,
+    "importance_sampling_level": "sequence",
+    "top_entropy_quantile": 0.2,
+    "entropy_coef": 0.1,
+    "off_policy_mask_threshold": 0.1,
+    "use_bias_correction_kl": False,
+    "sapo_temperature_pos": 2.0,
+    "vespo_k_pos": 3.0,
+}
+
+
+@pytest.mark.parametrize("option", CONTRADICTIONS)
+def test_an_option_that_only_trls_own_loss_reads_raises(directory, option):
+    with pytest.raises(ValueError, match=f"{option}=.* is for TRL's own loss"):
+        composed(directory, **{option: CONTRADICTIONS[option]})
+
+
+def test_a_step_whose_tokens_are_not_sampled_yet_raises(directory):
+    with pytest.raises(ValueError, match=r"steps_per_generation \(1\) must be a multiple"):
+        composed(directory, gradient_accumulation_steps=2, steps_per_generation=1)
+
+
+def test_a_window_that_leaves_the_generation_raises(directory):
+    trainer = composed(directory)
+    trainer._buffered_inputs = [inputs_of(trainer)]
+    trainer.current_gradient_accumulation_steps = 2
+    with pytest.raises(ValueError, match="cannot be counted before they are sampled"):
+        trainer._compute_loss(trainer.model, trainer._buffered_inputs[0])
+
+
+def test_a_reference_that_nobody_reads_raises_and_so_does_a_missing_one(directory):
+    trainer = composed(directory)
+    with pytest.raises(ValueError, match=r"read no batch\.ref_log_probs: set beta=0"):
+        step_gradient(trainer, inputs_of(trainer, ref=True), WHOLE)
+    trainer = composed(directory, loss=with_kl)
+    with pytest.raises(ValueError, match="TRL gave no ref_log_probs"):
+        step_gradient(trainer, inputs_of(trainer), WHOLE)
+
+
+def test_weights_for_vllm_that_nobody_reads_raise_and_those_that_are_read_act(directory):
+    trainer = composed(directory)
+    inputs = inputs_of(trainer)
+    plain = step_gradient(trainer, inputs, WHOLE)
+    inputs["importance_sampling_ratio"] = torch.full((8, 1), 0.5, dtype=torch.float64)
+    with pytest.raises(ValueError, match=r"neither batch\.weights nor batch\.sampler_log_probs"):
+        step_gradient(trainer, inputs, WHOLE)
+    weighted = composed(directory, loss=lambda batch: clipped(batch) * batch.weights)
+    assert distance(step_gradient(weighted, inputs, WHOLE), plain / 2) < 1e-12
+
+
+def test_a_token_that_vllm_could_not_score_counts_as_unmoved(directory):
+    seen = []
+
+    def loss(batch):
+        seen.append(log_ratio(batch.old_log_probs, batch.sampler_log_probs, batch.mask))
+        return clipped(batch)
+
+    trainer = composed(directory, loss=loss)
+    inputs = inputs_of(trainer)
+    inputs["sampling_per_token_logps"] = inputs["old_per_token_logps"] - 1
+    inputs["sampling_per_token_logps"][0, 0] = torch.nan
+    step_gradient(trainer, inputs, WHOLE)
+    assert seen[0][0, :2].tolist() == [0, 1]
+
+
+def test_the_constant_mean_needs_its_constant_and_a_loss_its_mean(directory):
+    with pytest.raises(ValueError, match="constant_mean needs its length"):
+        composed(directory, mean=constant_mean)
+    with pytest.raises(ValueError, match="mean must be one of token_mean"):
+        composed(directory, mean=torch.mean)
+    trainer = composed(directory, mean=None)
+    with pytest.raises(ValueError, match="without mean= a loss is a scalar"):
+        step_gradient(trainer, inputs_of(trainer), WHOLE)
+    trainer = composed(directory, mean=None, loss=lambda batch: clipped(batch).mean())
+    with pytest.raises(ValueError, match=r"must divide by batch\.total"):
+        step_gradient(trainer, inputs_of(trainer), WHOLE)
+
+
+def test_the_class_is_one_and_replaces_nothing_but_the_loss():
+    assert grpo_trainer() is grpo_trainer()
+    assert issubclass(grpo_trainer(), GRPOTrainer)
+
+
+def test_importing_the_adapter_imports_no_trainer():
+    import subprocess
+    import sys
+
+    code = "import sys, grpo_core.adapters.trl; print({'trl', 'transformers'} & set(sys.modules))"
+    result = subprocess.run(
+        [sys.executable, "-c", code], capture_output=True, text=True, check=True
+    )
+    assert result.stdout == "set()\n"
