@@ -28,7 +28,7 @@ pytestmark = [
     pytest.mark.filterwarnings("ignore::FutureWarning"),
 ]
 
-STEPS = 50  # half a second each on one core
+STEPS = 40  # half a second each on one core
 
 
 @pytest.fixture(autouse=True)

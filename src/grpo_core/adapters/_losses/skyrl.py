@@ -63,7 +63,7 @@ def skyrl_loss(loss: TokenLoss, *, mean: MeanFunction, sequences: int | None = N
         ValueError: Here, if SkyRL has no such mean or `sequences` cannot undo it; at the call, if
             `loss_reduction` or `max_seq_len` contradict it, if `loss_mask` is missing, if
             `off_policy_correction` asks for what the loss replaces, or if the loss is not
-            proportional to the advantages (looked at in the first call).
+            proportional to the advantages (looked at in the first call that has a token).
 
     Example:
         >>> import torch
@@ -111,7 +111,7 @@ def skyrl_loss(loss: TokenLoss, *, mean: MeanFunction, sequences: int | None = N
             given=given(sampler_log_probs=rollout_logprobs),
         )
         values = torch.where(mask, loss(batch), 0.0)
-        if sequences is None and not looked:
+        if sequences is None and not looked and mask.any():
             _check_proportional(loss, batch, values)
             looked = True
         return (values * weights).sum(), _metrics(batch)

@@ -1,0 +1,212 @@
+"""`skyrl_loss` beside SkyRL's own loss and its division of advantages, from the wheel of 0.4."""
+
+import importlib
+import sys
+from functools import partial
+from types import ModuleType, SimpleNamespace
+
+import pytest
+import torch
+
+from grpo_core.adapters.skyrl import skyrl_loss
+from grpo_core.losses import (
+    clipped_loss,
+    constant_mean,
+    group_token_mean,
+    kl_penalty,
+    log_ratio,
+    sequence_mean,
+    sequence_sum_mean,
+    step_totals,
+    token_mean,
+)
+from trainer_losses import GROUPS, QUARTERS, Step, distance
+from trainers import imported
+
+pytestmark = pytest.mark.no_shape_hook
+
+ABSENT = ("cloudpathlib", "skyrl.tinker", "skyrl.tx", "loguru", "omegaconf", "skyrl_gym")
+MEANS = {
+    "token_mean": token_mean,
+    "sequence_mean": sequence_mean,
+    "seq_mean_token_sum_norm": partial(constant_mean, max_length=9),
+    "prompt_mean": group_token_mean,
+}
+WHOLE = [slice(0, 8)]
+
+
+@pytest.fixture(scope="module")
+def utils():
+    ray = ModuleType("ray")  # its registry asks whether a cluster runs
+    ray.is_initialized, ray.remote = (lambda: False), (lambda actor: actor)
+    with pytest.MonkeyPatch.context() as patch, imported("skyrl", absent=ABSENT):
+        patch.setitem(sys.modules, "ray", ray)
+        yield importlib.import_module("skyrl.backends.skyrl_train.utils.ppo_utils")
+
+
+def config_of(reduction):
+    """What SkyRL's losses read of an `AlgorithmConfig`, at its defaults."""
+    nothing = dict.fromkeys(
+        f"{name}_is_threshold_{side}"
+        for name in ("outlier_token", "token_mask")
+        for side in ("low", "high")
+    )
+    return SimpleNamespace(
+        policy_loss_type="regular",
+        eps_clip_low=0.2,
+        eps_clip_high=0.2,
+        loss_reduction=reduction,
+        max_seq_len=9,
+        off_policy_correction=SimpleNamespace(
+            tis_ratio_type=None, sequence_mask_metric=None, **nothing
+        ),
+    )
+
+
+def clipped(batch):
+    ratio = log_ratio(batch.log_probs, batch.old_log_probs, batch.mask)
+    return clipped_loss(ratio, batch.advantages, epsilon_low=0.2, epsilon_high=0.2)
+
+
+def divided(utils, step, reduction):
+    """What the trainer does to the advantages of a mini-batch before it is cut."""
+    return utils.apply_loss_reduction_to_advantages_minibatch(
+        advantages=step.advantages,
+        loss_mask=step.mask.double(),
+        loss_reduction=reduction,
+        micro_batch_size=2,
+        max_seq_len=9,
+        prompt_boundaries=[(0, 4), (4, 8)],
+    )
+
+
+def gradient(step, policy_loss, advantages, reduction, parts=QUARTERS, **config):
+    settings = config_of(reduction)
+    vars(settings).update(config)
+    return step.gradient(
+        lambda part: policy_loss(
+            step.log_probs[part],
+            step.old[part],
+            advantages[part],
+            config=settings,
+            loss_mask=step.mask[part].double(),
+            rollout_logprobs=step.sampled[part],
+        )[0],
+        parts,
+    )
+
+
+@pytest.mark.parametrize("reduction", MEANS)
+def test_our_composition_has_the_gradient_of_skyrls_default_loss(utils, reduction):
+    step = Step()
+    advantages = divided(utils, step, reduction)
+    ours = skyrl_loss(clipped, mean=MEANS[reduction])
+    theirs = gradient(step, utils.PolicyLossRegistry.get("regular"), advantages, reduction)
+    assert distance(gradient(step, ours, advantages, reduction), theirs) < 1e-6
+    assert distance(gradient(step, ours, advantages, reduction, WHOLE), theirs) < 1e-6
+
+
+@pytest.mark.parametrize("reduction", MEANS)
+def test_the_sum_is_our_mean_over_the_mini_batch(utils, reduction):
+    step = Step()
+    total = step_totals(step.mask, GROUPS)
+    ours = skyrl_loss(clipped, mean=MEANS[reduction])
+    sums = gradient(step, ours, divided(utils, step, reduction), reduction)
+
+    def mean(_):
+        ratio = log_ratio(step.log_probs, step.old, step.mask)
+        values = clipped_loss(ratio, step.advantages, epsilon_low=0.2, epsilon_high=0.2)
+        groups = (GROUPS,) if reduction == "prompt_mean" else ()
+        return MEANS[reduction](values, step.mask, *groups, total=total)
+
+    assert distance(sums, step.gradient(mean, WHOLE)) < 1e-12
+
+
+def test_the_registry_takes_ours(utils):
+    policy_loss = skyrl_loss(clipped, mean=token_mean)
+    utils.register_policy_loss("composed")(policy_loss)
+    assert utils.PolicyLossRegistry.get("composed").__wrapped__ is policy_loss
+
+
+@pytest.mark.parametrize("reduction", ["sequence_mean", "seq_mean_token_sum_norm"])
+def test_with_sequences_the_division_is_undone_for_terms_without_an_advantage(utils, reduction):
+    step, mean = Step(), MEANS[reduction]
+
+    def with_kl(batch):
+        # To the sampler: SkyRL hands no reference to a policy loss.
+        x = log_ratio(batch.log_probs, batch.sampler_log_probs, batch.mask)
+        return clipped(batch) + 0.1 * kl_penalty(x)
+
+    def expected(_):
+        x = log_ratio(step.log_probs, step.sampled, step.mask)
+        ratio = log_ratio(step.log_probs, step.old, step.mask)
+        values = clipped_loss(ratio, step.advantages, epsilon_low=0.2, epsilon_high=0.2)
+        return mean(values + 0.1 * kl_penalty(x), step.mask)
+
+    advantages = divided(utils, step, reduction)
+    ours = skyrl_loss(with_kl, mean=mean, sequences=8)
+    plain = step.gradient(expected, WHOLE)
+    assert distance(gradient(step, ours, advantages, reduction), plain) < 1e-6
+    undivided = skyrl_loss(with_kl, mean=mean)
+    with pytest.raises(ValueError, match="not proportional to the advantages"):
+        gradient(step, undivided, advantages, reduction)
+
+    def as_skyrl_sums(part):
+        batch = SimpleNamespace(
+            log_probs=step.log_probs[part],
+            old_log_probs=step.old[part],
+            sampler_log_probs=step.sampled[part],
+            advantages=advantages[part],
+            mask=step.mask[part],
+        )
+        return torch.where(batch.mask, with_kl(batch), 0.0).sum()
+
+    assert distance(step.gradient(as_skyrl_sums), plain) > 0.5
+
+
+def test_nan_under_the_mask_reaches_the_loss_of_skyrl_and_no_bit_of_ours(utils):
+    step, seen = Step(), []
+    advantages = divided(utils, step, "token_mean")
+    ours = skyrl_loss(clipped, mean=token_mean)
+    clean = gradient(step, ours, advantages, "token_mean")
+    step.old[~step.mask] = torch.nan
+
+    def theirs(*args, **kwargs):
+        seen.append(utils.PolicyLossRegistry.get("regular")(*args, **kwargs))
+        return seen[-1]
+
+    gradient(step, theirs, advantages, "token_mean")
+    assert any(value.isnan() for value, _ in seen)
+    assert torch.equal(gradient(step, ours, advantages, "token_mean"), clean)
+
+
+# --- without SkyRL: what raises -------------------------------------------------------------------
+
+
+def test_a_reduction_that_says_another_mean_raises():
+    step, ours = Step(), skyrl_loss(clipped, mean=token_mean)
+    with pytest.raises(ValueError, match="contradicts SkyRL's loss_reduction='sequence_mean'"):
+        gradient(step, ours, step.advantages, "sequence_mean")
+    with pytest.raises(ValueError, match=r"SkyRL can take .* not sequence_sum_mean"):
+        skyrl_loss(clipped, mean=sequence_sum_mean)
+    dr_grpo = skyrl_loss(clipped, mean=MEANS["seq_mean_token_sum_norm"])
+    with pytest.raises(ValueError, match="max_seq_len=None: it needs 9"):
+        gradient(step, dr_grpo, step.advantages, "seq_mean_token_sum_norm", max_seq_len=None)
+
+
+def test_sequences_where_they_undo_nothing_raise():
+    for mean in (token_mean, group_token_mean):
+        with pytest.raises(ValueError, match="sequences undoes sequence_mean and constant_mean"):
+            skyrl_loss(clipped, mean=mean, sequences=8)
+    with pytest.raises(ValueError, match="at least 1, got 0"):
+        skyrl_loss(clipped, mean=sequence_mean, sequences=0)
+
+
+def test_a_correction_for_skyrls_own_losses_and_a_missing_mask_raise():
+    step, ours = Step(), skyrl_loss(clipped, mean=token_mean)
+    correction = SimpleNamespace(tis_ratio_type="token")
+    with pytest.raises(ValueError, match=r"off_policy_correction\.tis_ratio_type='token'"):
+        gradient(step, ours, step.advantages, "token_mean", off_policy_correction=correction)
+    x = torch.zeros(1, 1)
+    with pytest.raises(ValueError, match="no loss_mask"):
+        ours(x, x, x, config_of("token_mean"))
