@@ -279,30 +279,6 @@ def test_two_optimiser_steps_of_a_real_run_are_the_same_in_4_micro_batches_and_i
     assert distance(four, one) < 1e-9
 
 
-def test_the_averaging_of_two_ranks_is_undone(directory, monkeypatch):
-    """Two ranks, each with half of the rows, average their gradients; here one after the other."""
-    trainer = composed(directory, mean=group_token_mean)
-    inputs = inputs_of(trainer)
-    whole = step_gradient(trainer, inputs, WHOLE)
-    halves = [rows(inputs, part) for part in (slice(0, 3), slice(3, 8))]
-    counts = []
-    monkeypatch.setattr(trainer.accelerator, "reduce", lambda x, **_: counts.append(x) or x)
-    monkeypatch.setattr(type(trainer.accelerator), "num_processes", property(lambda _: 2))
-    trainer.current_gradient_accumulation_steps = trainer.args.steps_per_generation = 1
-    trainer.composed_metrics = lambda batch: {}
-    for half in halves:
-        trainer._buffered_inputs = [half]
-        trainer._step_totals(half, training=True)
-    gradients = []
-    monkeypatch.setattr(trainer.accelerator, "reduce", lambda x, **_: counts[0] + counts[1])
-    for half in halves:
-        trainer._buffered_inputs = [half]
-        trainer.model.zero_grad()
-        trainer._compute_loss(trainer.model, half).backward()
-        gradients.append(torch.cat([p.grad.flatten() for p in trainer.model.parameters()]))
-    assert distance(sum(gradients) / 2, whole) < 1e-12
-
-
 # --- contradictions -------------------------------------------------------------------------------
 
 CONTRADICTIONS = {
