@@ -1,6 +1,7 @@
 """One optimiser step for every trainer's loss: masks, unequal lengths, ratios beyond both clips."""
 
 from collections.abc import Callable
+from importlib.util import find_spec
 
 import torch
 from torch import Tensor
@@ -55,3 +56,8 @@ def distance(ours: Tensor, theirs: Tensor) -> float:
     """Relative, in the norm; of gradients that are not zero."""
     assert theirs.norm() > 0
     return ((ours - theirs).norm() / theirs.norm()).item()
+
+
+def missing(*names: str) -> tuple[str, ...]:
+    """Those that are not installed: a stand-in is for these alone."""
+    return tuple(name for name in names if find_spec(name) is None)

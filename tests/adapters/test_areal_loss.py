@@ -22,14 +22,14 @@ from grpo_core.losses import (
     token_mean,
 )
 from grpo_core.off_policy import truncated_weights
-from trainer_losses import LENGTHS, QUARTERS, Step, distance
+from trainer_losses import LENGTHS, QUARTERS, Step, distance, missing
 from trainers import imported
 
 pytestmark = pytest.mark.no_shape_hook
 
 ABSENT = (
     "ray", "aiohttp", "tenacity", "flask", "torchdata", "werkzeug", "lark", "uvloop", "hydra",
-    "omegaconf", "numba", "orjson", "einops", "aiofiles", "openai",
+    "omegaconf", "numba", "orjson", "einops", "aiofiles", "openai", "httpx",
 )  # fmt: skip
 WHOLE = [slice(0, 8)]
 
@@ -37,7 +37,7 @@ WHOLE = [slice(0, 8)]
 @pytest.fixture(scope="module")
 def theirs():
     """AReaL's default loss: `PPOActorConfig` clips at 0.2 on both sides, token by token."""
-    with imported("areal", absent=ABSENT):
+    with imported("areal", absent=missing(*ABSENT)):
         functional = importlib.import_module("areal.utils.functional.functional")
 
         def loss(logprobs, entropy, data, level="token", **_):

@@ -20,12 +20,13 @@ from grpo_core.losses import (
     step_totals,
     token_mean,
 )
-from trainer_losses import GROUPS, QUARTERS, Step, distance
+from trainer_losses import GROUPS, QUARTERS, Step, distance, missing
 from trainers import imported
 
 pytestmark = pytest.mark.no_shape_hook
 
-ABSENT = ("cloudpathlib", "skyrl.tinker", "skyrl.tx", "loguru", "omegaconf", "skyrl_gym")
+ABSENT = ("cloudpathlib", "loguru", "omegaconf", "skyrl_gym")
+UNUSED = ("skyrl.tinker", "skyrl.tx")  # its server and its JAX trainer
 MEANS = {
     "token_mean": token_mean,
     "sequence_mean": sequence_mean,
@@ -39,7 +40,10 @@ WHOLE = [slice(0, 8)]
 def utils():
     ray = ModuleType("ray")  # its registry asks whether a cluster runs
     ray.is_initialized, ray.remote = (lambda: False), (lambda actor: actor)
-    with pytest.MonkeyPatch.context() as patch, imported("skyrl", absent=ABSENT):
+    with (
+        pytest.MonkeyPatch.context() as patch,
+        imported("skyrl", absent=(*missing(*ABSENT), *UNUSED)),
+    ):
         patch.setitem(sys.modules, "ray", ray)
         yield importlib.import_module("skyrl.backends.skyrl_train.utils.ppo_utils")
 
@@ -178,6 +182,19 @@ def test_nan_under_the_mask_reaches_the_loss_of_skyrl_and_no_bit_of_ours(utils):
     gradient(step, theirs, advantages, "token_mean")
     assert any(value.isnan() for value, _ in seen)
     assert torch.equal(gradient(step, ours, advantages, "token_mean"), clean)
+
+
+def test_the_loss_off_the_mask_is_not_summed_and_proportion_is_looked_at_once():
+    step, calls = Step(), []
+
+    def loss(batch):
+        calls.append(batch)
+        return torch.where(batch.mask, clipped(batch), torch.nan)
+
+    clean = gradient(step, skyrl_loss(clipped, mean=token_mean), step.advantages, "token_mean")
+    ours = skyrl_loss(loss, mean=token_mean)
+    assert torch.equal(gradient(step, ours, step.advantages, "token_mean"), clean)
+    assert len(calls) == 5  # four micro-batches, and the first one with advantages doubled
 
 
 # --- without SkyRL: what raises -------------------------------------------------------------------

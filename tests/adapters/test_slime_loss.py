@@ -131,7 +131,7 @@ def test_rollout_log_probs_take_the_place_of_the_old_ones_where_slime_says_so():
 def test_nan_under_the_mask_reaches_the_loss_of_slime_and_no_bit_of_ours():
     step, args, ours = Step(), args_of(), slime_loss(clipped, mean=sequence_mean)
     clean = trainer(step, ours, args)
-    step.old[~step.mask] = torch.nan
+    step.old[~step.mask] = step.advantages[~step.mask] = torch.nan
     values = []
 
     def theirs(*arguments):

@@ -161,6 +161,13 @@ def test_a_row_is_a_completion(directory):
     assert distance(gradient(ours, step, QUARTERS), step.gradient(gspo, WHOLE)) < 1e-6
 
 
+def test_the_average_over_ranks_is_undone(directory, monkeypatch):
+    step, trainer = Step(), composed(directory, clipped, token_mean)
+    alone = gradient(trainer, step, WHOLE)
+    monkeypatch.setattr(type(trainer.accelerator), "num_processes", property(lambda _: 2))
+    assert torch.equal(gradient(trainer, step, WHOLE), 2 * alone)
+
+
 def test_what_contradicts_the_loss_raises(directory):
     with pytest.raises(ValueError, match=r"epsilon=0\.1 is for TRL's own loss"):
         composed(directory, clipped, token_mean, epsilon=0.1)

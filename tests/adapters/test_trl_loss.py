@@ -366,14 +366,3 @@ def test_the_constant_mean_needs_its_constant_and_a_loss_its_mean(directory):
 def test_the_class_is_one_and_replaces_nothing_but_the_loss():
     assert grpo_trainer() is grpo_trainer()
     assert issubclass(grpo_trainer(), GRPOTrainer)
-
-
-def test_importing_the_adapter_imports_no_trainer():
-    import subprocess
-    import sys
-
-    code = "import sys, grpo_core.adapters.trl; print({'trl', 'transformers'} & set(sys.modules))"
-    result = subprocess.run(
-        [sys.executable, "-c", code], capture_output=True, text=True, check=True
-    )
-    assert result.stdout == "set()\n"

@@ -19,7 +19,7 @@ from grpo_core.losses import (
     sequence_sum_mean,
     token_mean,
 )
-from trainer_losses import QUARTERS, Step, distance
+from trainer_losses import QUARTERS, Step, distance, missing
 from trainers import imported
 
 pytestmark = pytest.mark.no_shape_hook
@@ -35,7 +35,7 @@ MODES = {
 
 @pytest.fixture(scope="module")
 def algos():
-    with imported("verl", absent=ABSENT):
+    with imported("verl", absent=missing(*ABSENT)):
         yield importlib.import_module("verl.trainer.ppo.core_algos")
 
 

@@ -20,10 +20,8 @@ def check_defaults(args: Any, options: tuple[str, ...]) -> None:
     """Raise `ValueError` for an option that is not at its default and that nobody would read."""
     defaults = {each.name: each.default for each in dataclasses.fields(args)}
     for name in options:
-        # TRL fills `epsilon_high` in with `epsilon` where it is None.
-        default = defaults["epsilon"] if name == "epsilon_high" else defaults.get(name)
-        value = getattr(args, name, defaults.get(name))
-        if name in defaults and value not in (default, defaults[name]):
+        value = getattr(args, name, None)
+        if name in defaults and value != defaults[name]:
             raise ValueError(
                 f"{name}={value!r} is for TRL's own loss, and loss= replaces that: leave it at "
                 f"{defaults[name]!r} and write it into the loss"

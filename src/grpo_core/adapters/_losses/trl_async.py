@@ -27,7 +27,8 @@ def async_grpo_trainer(base: type | None = None) -> Any:
     of micro-batches: a mean of means. Here the Trainer's `get_batch_samples`, which holds all
     micro-batches of a step before its first gradient, counts the step, and the ranks' average is
     undone; micro-batches of any cut add up. TRL passes no groups: `group_token_mean` is refused.
-    `old_log_probs` are those of the engine that sampled.
+    `old_log_probs` are those of the engine that sampled. TRL's own metrics stay, clip fractions at
+    its epsilon among them; ours are beside them as `composed/...`.
 
     Args:
         base: A subclass of `AsyncGRPOTrainer` to extend; TRL's own by default.
