@@ -106,6 +106,59 @@ def test_weights_of_verls_rollout_correction_multiply(algos):
     assert distance(gradient(step, ours, "token-mean", weights=weights), theirs) < 1e-6
 
 
+class Data(dict):
+    """What verl's call site asks of a TensorDict of padded rows."""
+
+    def select(self, *names):
+        return Data({name: self[name] for name in names})
+
+    def to_padded_tensor(self):
+        return self
+
+
+def test_verls_own_call_site_takes_our_loss_and_its_metrics(monkeypatch):
+    step = Step()
+    with imported("verl", absent=missing(*ABSENT)):
+        losses = importlib.import_module("verl.workers.utils.losses")
+        algos = importlib.import_module("verl.trainer.ppo.core_algos")
+        monkeypatch.setattr(losses, "no_padding_2_padding", lambda values, _: values)
+        algos.register_policy_loss("composed")(verl_loss(dual_clipped, mean=token_mean))
+
+        def gradient_of(name):
+            config = Config(
+                policy_loss={"loss_mode": name},
+                loss_agg_mode="token-mean",
+                loss_scale_factor=None,
+                global_batch_info={},
+                use_kl_loss=True,
+                kl_loss_type="low_var_kl",
+                kl_loss_coef=0.1,
+            )
+
+            def loss(part):
+                data = Data(
+                    dp_size=1,
+                    batch_num_tokens=step.tokens,
+                    global_batch_size=8,
+                    response_mask=step.mask[part].long(),
+                    old_log_probs=step.old[part],
+                    advantages=step.advantages[part],
+                    ref_log_prob=step.ref[part],
+                )
+                value, metrics = losses.ppo_loss(config, {"log_probs": step.log_probs[part]}, data)
+                seen[name] = metrics
+                return value
+
+            return step.gradient(loss)
+
+        seen = {}
+        theirs, ours = gradient_of("vanilla"), gradient_of("composed")
+    assert distance(ours, theirs) < 1e-6
+    assert {"actor/ppo_kl", "actor/ratio_error", "actor/pg_loss", "kl_loss"} <= set(
+        seen["composed"]
+    )
+
+
 def test_the_registries_take_ours(algos):
     ours, estimator = verl_loss(dual_clipped, mean=token_mean), verl_advantages(group_advantages)
     algos.register_policy_loss("composed")(ours)
