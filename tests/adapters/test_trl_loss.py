@@ -63,10 +63,18 @@ def directory(offline_on_the_cpu, tmp_path_factory):
 
 
 def composed(
-    directory, dtype=torch.float64, *, loss=clipped, mean=token_mean, metrics=None, **options
+    directory,
+    dtype=torch.float64,
+    *,
+    loss=clipped,
+    mean=token_mean,
+    metrics=None,
+    informative_only=False,
+    **options,
 ):
     """Our trainer, in float64 over plain log-probs."""
-    asked = {"loss": loss, "mean": mean, **({"metrics": metrics} if metrics else {})}
+    asked = {"loss": loss, "mean": mean, "informative_only": informative_only}
+    asked |= {"metrics": metrics} if metrics else {}
 
     class Given(grpo_trainer()):
         def __init__(self, *args, **kwargs):
@@ -211,6 +219,29 @@ def test_group_ids_follow_the_rows_that_trl_shuffles(directory):
         # Advantages are rewards less the mean of the group.
         assert (ids == group).sum() == 4
         assert abs(advantages[ids == group].sum()) < 1e-6
+
+
+@pytest.mark.parametrize("informative_only", [False, True])
+def test_groups_of_equal_rewards_count_nowhere_where_they_are_left_out(directory, informative_only):
+    def rewards(completions, **_):
+        return [100.1] * 7 + [float(i) for i in range(7)]
+
+    trainer = composed(
+        directory,
+        mean=group_token_mean,
+        informative_only=informative_only,
+        rewards=rewards,
+        num_generations=7,
+        per_device_train_batch_size=14,
+    )
+    inputs = trainer._prepare_inputs([{"prompt": "w2 w3"}] * 7 + [{"prompt": "w4 w5"}] * 7)
+    # TRL has the rounding of their mean, over eps, where the advantage is 0.
+    assert (inputs["advantages"][inputs["group_ids"] == 0].abs() > 0.01).any()
+    total = trainer._step_totals(inputs, training=True)
+    of_group_1 = inputs["completion_mask"][inputs["group_ids"] == 1].sum()
+    assert total.groups == (1 if informative_only else 2)
+    assert total.sequences == (7 if informative_only else 14)
+    assert (total.tokens == of_group_1) == informative_only
 
 
 def test_windows_of_one_generation_are_counted_each_by_itself(directory):

@@ -88,7 +88,7 @@ def test_the_demos_policy_learns_to_add_in_the_unmodified_loop_of_trl(tmp_path):
     )
     trainer = grpo_trainer()(
         policy, magistral, args, Dataset.from_list(rows), processing_class=make_tokenizer(),
-        loss=loss, mean=group_token_mean,
+        loss=loss, mean=group_token_mean, informative_only=True,
     )  # fmt: skip
     replaced = {name for name in vars(type(trainer)) if name in vars(GRPOTrainer)}
     assert replaced - {"__init__", "__doc__", "__module__"} <= {

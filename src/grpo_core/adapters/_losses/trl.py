@@ -54,11 +54,13 @@ def scalar_loss(loss: TokenLoss, mean: Mean | None, batch: TokenBatch) -> Tensor
 def grpo_trainer(base: type | None = None) -> Any:
     r"""`trl.GRPOTrainer` with a composed loss: a subclass that replaces the loss and nothing else.
 
-    It takes two arguments more, by name: `loss`, a function of a `TokenBatch`, and `mean`, a mean
-    of `grpo_core.losses`. Without `mean` the loss is a scalar that divides by `batch.total` itself,
-    so that terms may have different means. A third, `metrics`, is a function of a `TokenBatch` that
-    gives `grpo_core.metrics.Mean`s by name; by default entropy, `ratio_error`, `approximate_kl`
-    and, with a reference, `kl`.
+    It takes, by name, `loss`, a function of a `TokenBatch`, and `mean`, a mean of
+    `grpo_core.losses`. Without `mean` the loss is a scalar that divides by `batch.total` itself,
+    so that terms may have different means. Two more may be given: `metrics`, a function of a
+    `TokenBatch` that gives `grpo_core.metrics.Mean`s by name (by default entropy, `ratio_error`,
+    `approximate_kl` and, with a reference, `kl`), and `informative_only=True`, which takes groups
+    of equal rewards out of the mask and so out of every count, as Magistral does (TRL's
+    `scale_rewards="batch"` has them in its standard deviation still).
 
     Who divides: TRL 1.16 turns the Trainer's own division off (`loss_is_scaled_for_ga`), Accelerate
     is told of one accumulation step, and DDP, FSDP and DeepSpeed average gradients over ranks. So
@@ -108,12 +110,13 @@ def grpo_trainer(base: type | None = None) -> Any:
             loss: TokenLoss,
             mean: MeanFunction | None = None,
             metrics: Metrics = default_metrics,
+            informative_only: bool = False,
             **kwargs: Any,
         ) -> None:
             self.composed = loss
+            self.informative_only = informative_only
             self.composed_mean = None if mean is None else read_mean(mean, "TRL")
             self.composed_metrics = metrics
-            self._window: list[Tensor] = []  # group ids beside masks of the step's micro-batches
             self._window_counts: Tensor | None = None
             self._window_left = 0
             self._window_metrics: dict[str, Average] = {}
@@ -122,11 +125,16 @@ def grpo_trainer(base: type | None = None) -> Any:
 
         def _generate_and_score_completions(self, inputs: list[Any]) -> dict[str, Any]:
             output: dict[str, Any] = super()._generate_and_score_completions(inputs)
+            size = self.num_generations if self.model.training else self.num_generations_eval
             rows = len(output["completion_ids"])
             first = self.accelerator.process_index * rows
-            size = self.num_generations if self.model.training else self.num_generations_eval
-            ids = torch.arange(first, first + rows, device=output["completion_ids"].device)
-            return {**output, "group_ids": ids // size}
+            ids = torch.arange(first, first + rows, device=output["completion_ids"].device) // size
+            output["group_ids"] = ids
+            if self.informative_only:
+                # Equal rewards have equal advantages, if not 0: TRL's rounding is divided by eps.
+                groups = self.accelerator.gather(output["advantages"]).view(-1, size)
+                output["informative"] = (groups.amax(1) > groups.amin(1))[ids]
+            return output
 
         def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
             training = self.model.training
@@ -200,12 +208,14 @@ def grpo_trainer(base: type | None = None) -> Any:
                     self._window_metrics[name] = mean if old is None else old + mean
             if training and self._window_left > 0:
                 return
-            for name, mean in self._window_metrics.items():
-                both = torch.stack([mean.numerator.double(), mean.denominator.double()])
-                numerator, denominator = self.accelerator.reduce(both, reduction="sum").tolist()
-                if denominator:
-                    mode = "train" if training else "eval"
-                    self._metrics[mode][name].append(numerator / denominator)
+            means = self._window_metrics.values()
+            if means:
+                sums = [torch.stack([m.numerator, m.denominator.to(m.numerator)]) for m in means]
+                sums = self.accelerator.reduce(torch.stack(sums), reduction="sum").tolist()
+                log = self._metrics["train" if training else "eval"]
+                for name, (numerator, denominator) in zip(self._window_metrics, sums, strict=True):
+                    if denominator:
+                        log[name].append(numerator / denominator)
             self._window_metrics = {}
 
     return ComposedGRPOTrainer
@@ -213,7 +223,9 @@ def grpo_trainer(base: type | None = None) -> Any:
 
 def _mask(inputs: Mapping[str, Any]) -> Tensor:
     mask: Tensor = inputs["completion_mask"].bool()
-    return mask & inputs["tool_mask"].bool() if "tool_mask" in inputs else mask
+    if "tool_mask" in inputs:
+        mask = mask & inputs["tool_mask"].bool()
+    return mask & inputs["informative"][:, None] if "informative" in inputs else mask
 
 
 def _counts(window: list[dict[str, Any]], groups: int) -> Tensor:
