@@ -34,6 +34,8 @@ STEPS = 40  # half a second each on one core
 @pytest.fixture(autouse=True)
 def offline_on_the_cpu(monkeypatch):
     monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
+    # NaN in all that is not written is for kernels; here it is half of the time.
+    monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)
     with torch.device("cpu"):
         yield
 
