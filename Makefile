@@ -9,7 +9,7 @@ SHAPES := grpo_core._tensors,grpo_core.losses,grpo_core.off_policy,grpo_core.adv
 # Arguments of `make demo`, as in: make demo ARGS="--steps 20 --control"
 ARGS ?=
 
-.PHONY: demo test test-all lint types imports tests shapes kernels mutants format clean
+.PHONY: demo test test-all test-trainers trainers lint types imports tests shapes kernels mutants format clean
 
 demo: $(VENV)/.demo
 	$(BIN)/python -m grpo_core.recipes.demo $(ARGS)
@@ -42,6 +42,14 @@ kernels: $(VENV)/.dev
 	TRITON_INTERPRET=1 $(BIN)/python -m pytest --numprocesses auto tests/kernels \
 		-W "ignore::RuntimeWarning" -W "ignore:Conversion of an array:DeprecationWarning"
 
+# Trainers that cannot be installed beside the rest: their wheels are unpacked into .trainers, and where they are there
+# `make test` runs the tests that call their code, which it skips otherwise.
+trainers: $(VENV)/.dev
+	$(BIN)/python tests/trainers.py
+
+test-trainers: trainers
+	$(BIN)/python -m pytest --numprocesses auto -rs tests/adapters tests/cli/test_serve.py docs/trainers
+
 mutants: $(VENV)/.dev
 	$(BIN)/python tests/mutants/run.py
 
@@ -50,7 +58,7 @@ format: $(VENV)/.dev
 	$(BIN)/ruff format
 
 clean:
-	rm -rf $(VENV) build dist demo.png demo.jsonl
+	rm -rf $(VENV) .trainers build dist demo.png demo.jsonl
 
 $(BIN)/python:
 	$(PYTHON) -m venv $(VENV)

@@ -20,11 +20,11 @@ from types import ModuleType
 import pytest
 
 FOLDER = Path(os.environ.get("GRPO_CORE_TRAINERS") or Path(__file__).parent.parent / ".trainers")
-# What `pip download` is asked for. Wheels of one Python only are read, not run: any will do.
+# What `pip download` is asked for, as of Python 3.12, which SkyRL asks for; their code is older.
 WHEELS = {
     "areal": "areal==1.0.4",
     "openrlhf": "openrlhf==0.11.2",
-    "skyrl": "skyrl==0.3.0",
+    "skyrl": "skyrl==0.4.0",
     "skyrl_gym": "skyrl-gym==0.4.0",
     "verifiers": "verifiers==0.4.0",
     "verl": "verl==0.9.1",
@@ -40,7 +40,7 @@ def download(name: str) -> None:
     """Fetch one wheel, without what it depends on, and unpack it."""
     with TemporaryDirectory() as folder:
         command = [sys.executable, "-m", "pip", "download", "--quiet", "--no-deps"]
-        command += ["--only-binary=:all:", "--python-version", "3.11", "--dest", folder]
+        command += ["--only-binary=:all:", "--python-version", "3.12", "--dest", folder]
         subprocess.run([*command, WHEELS[name]], check=True)
         (wheel,) = Path(folder).glob("*.whl")
         rmtree(FOLDER / name, ignore_errors=True)

@@ -64,8 +64,8 @@ class NemoRLLoss:
         self.loss = loss
         self.mean = read_mean(mean, "NeMo-RL", _MEANS)
         # Before the enums: a wrong mean is said without NeMo-RL, too.
-        from nemo_rl.algorithms.loss import (  # pyright: ignore[reportMissingImports]  # noqa: PLC0415 - the trainer
-            interfaces,  # pyright: ignore[reportUnknownVariableType]
+        from nemo_rl.algorithms.loss import (  # noqa: PLC0415 - the trainer
+            interfaces,
         )
 
         by_token = self.mean.function is token_mean

@@ -49,8 +49,8 @@ def prime_rl_loss(loss: TokenLoss, *, mean: MeanFunction) -> Callable[..., Any]:
     kind = read_mean(mean, "prime-rl", _AGGREGATIONS)
 
     def custom_loss(inputs: Any) -> Any:
-        from prime_rl.trainer.rl.loss import (  # pyright: ignore[reportMissingImports]  # noqa: PLC0415 - the trainer
-            LossOutputs,  # pyright: ignore[reportUnknownVariableType]
+        from prime_rl.trainer.rl.loss import (  # noqa: PLC0415 - the trainer
+            LossOutputs,
         )
 
         mask, weights = inputs.loss_mask[None], inputs.loss_weights

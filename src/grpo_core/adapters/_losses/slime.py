@@ -79,8 +79,8 @@ def slime_loss(loss: TokenLoss, *, mean: MeanFunction) -> CustomLoss:
 
 def _score(args: Any, batch: Any, logits: Tensor) -> dict[str, list[Tensor]]:
     """Slime's own log-probs and entropies: they know its tensor parallelism and temperature."""
-    from slime.backends.megatron_utils.loss import (  # pyright: ignore[reportMissingImports]  # noqa: PLC0415 - the trainer
-        get_log_probs_and_entropy,  # pyright: ignore[reportUnknownVariableType]
+    from slime.backends.megatron_utils.loss import (  # noqa: PLC0415 - the trainer
+        get_log_probs_and_entropy,
     )
 
     _, scores = get_log_probs_and_entropy(
