@@ -1,7 +1,9 @@
 """Verifiers of a user's own, in a module that processes can import; and each trainer's call."""
 
 import asyncio
+import inspect
 import os
+from dataclasses import dataclass
 from types import SimpleNamespace
 
 from grpo_core.adapters.areal import NotScoredError, areal_reward
@@ -48,6 +50,36 @@ def with_length(completion, reference, *, length):
 
 def with_problem(problem, completion, reference):
     return Verdict(float(problem == "Why?"), "asked")
+
+
+# What a trainer hands over, of a class that another process can import.
+
+
+@dataclass
+class Task:
+    answer: str
+
+
+@dataclass
+class Trace:
+    last_reply: str
+
+    def record_metric(self, name, value):
+        pass
+
+
+@dataclass
+class Sample:
+    response: str
+    label: str
+    metadata: dict | None = None
+    remove_sample: bool = False
+
+
+def called(reward, *arguments, **options):
+    """What a reward function answers, awaited where it has to be."""
+    answer = reward(*arguments, **options)
+    return asyncio.run(answer) if inspect.iscoroutine(answer) else answer
 
 
 # Each trainer's call of one completion, as (score, whether it is left out or counted as missing).

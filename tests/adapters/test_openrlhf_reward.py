@@ -55,6 +55,13 @@ def test_the_completion_is_what_follows_the_prompt_up_to_its_end():
     assert shares.answer(["aaa</s>"], ["a"], [""])["rewards"] == [1.0]
 
 
+def test_what_has_no_score_is_logged_with_its_row(caplog):
+    reward = openrlhf_reward(verify_math)
+    reward.answer(["aWhy?", "Why?2"], ["Why?", "Why?"], ["2", "{2"])
+    assert "1 of 2 completions have no score (prompt_not_in_query); the first, row 0" in caplog.text
+    assert "(invalid_reference); the first, row 1, column 'label'" in caplog.text
+
+
 def test_the_reasons_asked_for_are_logged_for_every_sample():
     reward = openrlhf_reward(verify_math, reasons=["different", "timeout"], unscored=-1.0)
     answer = reward.answer([r"\boxed{3}", r"\boxed{3}"], ["", ""], ["2", "{2"])

@@ -1,11 +1,15 @@
 """What holds in every trainer: a score arrives, and what has none is never a silent zero."""
 
+import asyncio
 import logging
+import multiprocessing
 import pickle
 import subprocess
 import sys
-from concurrent.futures import ThreadPoolExecutor
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor
 from functools import partial
+from operator import itemgetter
+from types import SimpleNamespace
 
 import pytest
 from hypothesis import given
@@ -13,7 +17,7 @@ from hypothesis import strategies as st
 
 import adapter_verifiers as own
 from adapter_verifiers import TRAINERS
-from grpo_core.adapters.areal import areal_reward
+from grpo_core.adapters.areal import NotScoredError, areal_reward
 from grpo_core.adapters.openrlhf import openrlhf_reward
 from grpo_core.adapters.prime_rl import verifiers_reward
 from grpo_core.adapters.slime import slime_reward
@@ -29,6 +33,16 @@ REWARDS = {
     "areal": areal_reward(verify_math, column="answer"),
     "verifiers": verifiers_reward(verify_math, column="answer"),
     "slime": slime_reward(verify_math),
+}
+
+# A plain call of each, and where its answer has the score.
+CALLS = {
+    "trl": ((), {"completions": [r"\boxed{2}"], "answer": ["2"]}, itemgetter(0)),
+    "verl": (("data", r"\boxed{2}", "2"), {}, itemgetter("score")),
+    "openrlhf": (([r"\boxed{2}"], [""], ["2"]), {}, lambda answer: answer["rewards"].item()),
+    "areal": (("?", r"\boxed{2}", [1], [2]), {"answer": "2"}, float),
+    "verifiers": ((), {"task": own.Task("2"), "trace": own.Trace(r"\boxed{2}")}, float),
+    "slime": ((None, own.Sample(r"\boxed{2}", "2")), {}, float),
 }
 
 
@@ -84,6 +98,38 @@ def test_a_reward_function_survives_pickling(name):
     copy = pickle.loads(pickle.dumps(REWARDS[name]))  # noqa: S301 - our own
     assert copy.__name__ == "verify_math"
     assert copy.question == REWARDS[name].question
+
+
+@pytest.fixture(scope="module")
+def spawned():
+    with ProcessPoolExecutor(1, multiprocessing.get_context("spawn")) as pool:
+        yield pool
+
+
+@every_trainer
+def test_a_spawned_process_scores_as_this_one_does(ask, spawned):
+    assert spawned.submit(ask, verify_math, r"\boxed{2}", "2").result() == (1.0, False)
+    assert spawned.submit(ask, own.crash, "a", "2").result() == ask(own.crash, "a", "2")
+
+
+@pytest.mark.parametrize(("name", "call"), CALLS.items(), ids=CALLS)
+def test_a_reward_function_is_sent_to_a_spawned_process(name, call, spawned):
+    arguments, options, score = call
+    result = spawned.submit(own.called, REWARDS[name], *arguments, **options).result()
+    assert score(result) == 1.0
+
+
+def test_the_row_that_is_logged_is_the_trainers_own(caplog):
+    bad = {"response": "2", "label": "{2", "metadata": {}}
+    asyncio.run(REWARDS["slime"](None, [SimpleNamespace(index=40, **bad)]))
+    assert "row 40, column 'label'" in caplog.text
+    REWARDS["verl"]("gsm8k", "2", "{2", {"index": 41})
+    assert "row 41, column 'ground_truth'" in caplog.text
+    task = SimpleNamespace(answer="{2", idx=42)
+    trace = SimpleNamespace(last_reply="2", record_metric=lambda *_: None)
+    with pytest.raises(NotScoredError):
+        asyncio.run(REWARDS["verifiers"](task=task, trace=trace))
+    assert "row 42, column 'answer'" in caplog.text
 
 
 @pytest.mark.parametrize("name", ["trl", "verl", "areal", "slime"])

@@ -70,10 +70,11 @@ def test_what_has_no_score_is_a_number_and_counted():
         (b'{"query": ["", ""], "prompts": ["", {}], "labels": [0, 1]}', "row 1: prompts must be"),
     ],
 )  # fmt: skip
-def test_wrong_input_is_answered_422_and_says_what_was_expected(body, says):
+def test_wrong_input_is_answered_422_and_says_what_was_expected(body, says, caplog):
     answer = client().post("/", content=body)
     assert answer.status_code == 422
     assert says in answer.json()["error"]
+    assert says in caplog.text  # OpenRLHF logs no more than the status
 
 
 def test_too_much_is_answered_413_and_is_not_read():

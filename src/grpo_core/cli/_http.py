@@ -5,6 +5,7 @@ import json
 from collections import Counter
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import dataclass
+from logging import getLogger
 from typing import Any, cast
 
 from starlette.applications import Starlette
@@ -16,6 +17,7 @@ from grpo_core.adapters._rewards.openrlhf import OpenrlhfReward
 
 FIELDS = ("query", "prompts", "labels")
 MEGABYTE = 1_000_000
+_LOG = getLogger("grpo_core.cli")
 
 
 @dataclass(frozen=True)
@@ -50,6 +52,8 @@ def application(reward: OpenrlhfReward, limits: Limits) -> Starlette:
             answer = await loop.run_in_executor(threads, reward.answer, *batch)
         except RefusedError as error:
             counts["refused"] += 1
+            # OpenRLHF's log has the status alone.
+            _LOG.warning("refused with %d: %s", error.status, error)
             return JSONResponse({"error": str(error)}, error.status)
         missing = sum(answer["extra_logs"]["not_applicable"])
         counts.update(completions=len(answer["rewards"]), not_applicable=int(missing))

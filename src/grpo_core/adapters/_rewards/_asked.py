@@ -24,12 +24,13 @@ _FAULTS = frozenset(("invalid_reference", "error", "worker_died", "timeout", "no
 
 
 class Asked(NamedTuple):
-    """One completion, and what else the verifier needs."""
+    """One completion, what else the verifier needs, and the trainer's own number of the row."""
 
     completion: str
     reference: Any = None
     problem: str | None = None
     length: int | None = None
+    row: object = None
 
 
 class Scored(NamedTuple):
@@ -84,7 +85,8 @@ class Question:
         results = score_batch(items, self, executor=executor, timeout_seconds=timeout_seconds)
         scored = [scored_as(result) for result in results]
         for reason, count in Counter(s.reason for s in scored if s.reason in _FAULTS).items():
-            row, first = next((row, s) for row, s in enumerate(scored) if s.reason == reason)
+            at, first = next((at, s) for at, s in enumerate(scored) if s.reason == reason)
+            row = at if items[at][0].row is None else items[at][0].row
             place = f"row {row}, column {self.column!r}" if self.column else f"row {row}"
             _LOG.warning(
                 "%s: %d of %d completions have no score (%s); the first, %s: %s",

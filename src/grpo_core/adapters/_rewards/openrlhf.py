@@ -1,6 +1,7 @@
 """OpenRLHF: a `reward_func` file, and what its HTTP server answers."""
 
 from collections.abc import Callable, Sequence
+from logging import getLogger
 from math import inf
 from typing import Any, Literal
 
@@ -9,6 +10,7 @@ from grpo_core.adapters._rewards._columns import text_of
 from grpo_core.adapters._rewards._pools import check_workers, pool_of
 
 LABEL, PROMPT = "label", "prompt"
+_LOG = getLogger("grpo_core.adapters")
 _LOST = Scored(None, "prompt_not_in_query", "the query does not begin with the prompt")
 
 
@@ -124,6 +126,11 @@ class OpenrlhfReward(RewardBase):
             )
         )
         scored = [next(known) if each else _LOST for each in asked]
+        if lost := [row for row, each in enumerate(asked) if each is None]:
+            _LOG.warning(
+                "%s: %d of %d completions have no score (%s); the first, row %d: %s",
+                self.__name__, len(lost), len(asked), _LOST.reason, lost[0], _LOST.message,
+            )  # fmt: skip
         rewards = [self.unscored if each.score is None else each.score for each in scored]
         logs = {"not_applicable": [float(each.score is None) for each in scored]}
         for reason in self.reasons:
@@ -135,4 +142,4 @@ class OpenrlhfReward(RewardBase):
         prompt = text_of(prompt, f"row {row}: the prompt", messages=False)
         if not query.startswith(prompt):
             return None
-        return Asked(query[len(prompt) :].removesuffix(self.end), label, prompt)
+        return Asked(query[len(prompt) :].removesuffix(self.end), label, prompt, row=row)

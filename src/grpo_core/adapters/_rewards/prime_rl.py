@@ -68,6 +68,7 @@ class VerifiersReward(RewardBase):
             text_of(trace.last_reply, "the trace's last reply", messages=False),
             _field(task, column) if column else None,
             text_of(_field(task, problem), f"field {problem!r}: the problem") if problem else None,
+            row=getattr(task, "idx", None),
         )
         scored = (await asyncio.to_thread(self.question.scores, [asked]))[0]
         trace.record_metric(f"{self.__name__}/not_applicable", float(scored.score is None))

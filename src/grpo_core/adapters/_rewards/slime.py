@@ -90,7 +90,7 @@ class SlimeReward(RewardBase):
 
     def _rewards(self, samples: Sequence[Any]) -> list[float]:
         scored = self.question.scores(
-            [self._asked(row, sample) for row, sample in enumerate(samples)],
+            [self._asked(row_of(sample, at), sample) for at, sample in enumerate(samples)],
             executor=pool_of(self.workers),
             timeout_seconds=self.timeout_seconds,
         )
@@ -104,7 +104,7 @@ class SlimeReward(RewardBase):
                 sample.remove_sample = True
         return [self.unscored if each.score is None else each.score for each in scored]
 
-    def _asked(self, row: int, sample: Any) -> Asked:
+    def _asked(self, row: object, sample: Any) -> Asked:
         metadata: Mapping[str, Any] = sample.metadata or {}
         column, problem, where = self.question.column, self.question.problem, f"row {row}, metadata"
         if problem == PROMPT:
@@ -122,4 +122,11 @@ class SlimeReward(RewardBase):
             else None,
             text,
             sample.response_length if self.question.length else None,
+            row,
         )
+
+
+def row_of(sample: Any, at: int) -> object:
+    """The sample's number in slime's rollout, or among those of this call."""
+    index = getattr(sample, "index", None)
+    return at if index is None else index

@@ -82,6 +82,7 @@ class VerlReward(RewardBase):
             if self.question.problem is None
             else text_of(value_of(extra, self.question.problem, where), self.question.problem),
             length,
+            extra.get("index"),
         )
         return answer(self.question.scores([asked])[0], self.unscored)
 
