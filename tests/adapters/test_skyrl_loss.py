@@ -184,17 +184,39 @@ def test_nan_under_the_mask_reaches_the_loss_of_skyrl_and_no_bit_of_ours(utils):
     assert torch.equal(gradient(step, ours, advantages, "token_mean"), clean)
 
 
-def test_the_loss_off_the_mask_is_not_summed_and_proportion_is_looked_at_once():
-    step, calls = Step(), []
+def test_the_loss_off_the_mask_is_not_summed():
+    step = Step()
 
     def loss(batch):
-        calls.append(batch)
         return torch.where(batch.mask, clipped(batch), torch.nan)
 
     clean = gradient(step, skyrl_loss(clipped, mean=token_mean), step.advantages, "token_mean")
     ours = skyrl_loss(loss, mean=token_mean)
     assert torch.equal(gradient(step, ours, step.advantages, "token_mean"), clean)
-    assert len(calls) == 5  # four micro-batches, and the first one with advantages doubled
+
+
+def test_a_term_that_is_0_in_the_first_call_raises_where_its_gradient_is_not():
+    def loss(batch, term):
+        x = log_ratio(batch.log_probs, batch.old_log_probs, batch.mask)
+        return clipped_loss(x, batch.advantages) + 0.1 * term(x)
+
+    config, old, ones = config_of("token_mean"), torch.zeros(2, 3), torch.ones(2, 3)
+    with_kl = skyrl_loss(partial(loss, term=kl_penalty), mean=token_mean)
+    with_kl(old, old, ones, config, loss_mask=ones)  # the policy that sampled: no gradient either
+    with pytest.raises(ValueError, match="not proportional to the advantages"):
+        with_kl(old - 0.1, old, ones, config, loss_mask=ones)
+    straight = skyrl_loss(partial(loss, term=torch.clone), mean=token_mean)
+    with pytest.raises(ValueError, match="not proportional to the advantages"):
+        straight(old, old, ones, config, loss_mask=ones)
+    fine = skyrl_loss(clipped, mean=token_mean)  # advantages that are all 0 are no reason to raise
+    assert fine(old - 0.1, old, 0 * ones, config, loss_mask=ones)[0] == 0
+
+
+def test_metrics_of_a_micro_batch_without_a_token_are_0_and_not_nan():
+    x, config = torch.zeros(2, 3), config_of("token_mean")
+    value, metrics = skyrl_loss(clipped, mean=token_mean)(x, x, x, config, loss_mask=x)
+    assert value == 0
+    assert metrics == {"approximate_kl": 0.0, "ratio_error": 0.0}
 
 
 # --- without SkyRL: what raises -------------------------------------------------------------------

@@ -8,8 +8,8 @@ from torch import Tensor
 
 from grpo_core.adapters._losses._batch import TokenBatch, TokenLoss, given
 from grpo_core.adapters._losses._mean import MeanFunction, read_mean
-from grpo_core.losses import group_token_mean, log_ratio, token_mean
-from grpo_core.metrics import approximate_kl, ratio_error
+from grpo_core.adapters._losses._metrics import distances
+from grpo_core.losses import group_token_mean, token_mean
 
 _AGGREGATIONS: dict[MeanFunction, str] = {token_mean: "token", group_token_mean: "prompt"}
 
@@ -68,12 +68,7 @@ def prime_rl_loss(loss: TokenLoss, *, mean: MeanFunction) -> Callable[..., Any]:
         values = torch.where(mask, loss(batch), 0.0)
         if weights is not None:
             values = values * weights[None]
-        ratio = log_ratio(batch.log_probs.detach(), batch.old_log_probs, mask)
-        averages = {
-            "approximate_kl": approximate_kl(ratio, mask).value(),
-            "ratio_error": ratio_error(ratio, mask).value(),
-        }
-        return LossOutputs(loss=values.sum(), metrics=averages)
+        return LossOutputs(loss=values.sum(), metrics=distances(batch))
 
     return custom_loss
 

@@ -8,14 +8,13 @@ from torch import Tensor
 
 from grpo_core.adapters._losses._batch import TokenBatch, TokenLoss, given
 from grpo_core.adapters._losses._mean import Mean, MeanFunction, agree, read_mean
+from grpo_core.adapters._losses._metrics import distances
 from grpo_core.losses import (
     constant_mean,
     group_token_mean,
-    log_ratio,
     sequence_mean,
     token_mean,
 )
-from grpo_core.metrics import approximate_kl, ratio_error
 
 _REDUCTIONS: dict[MeanFunction, str] = {
     token_mean: "token_mean",
@@ -63,7 +62,7 @@ def skyrl_loss(loss: TokenLoss, *, mean: MeanFunction, sequences: int | None = N
         ValueError: Here, if SkyRL has no such mean or `sequences` cannot undo it; at the call, if
             `loss_reduction` or `max_seq_len` contradict it, if `loss_mask` is missing, if
             `off_policy_correction` asks for what the loss replaces, or if the loss is not
-            proportional to the advantages (looked at in the first call that has a token).
+            proportional to the advantages (its gradient is compared at each call).
 
     Example:
         >>> import torch
@@ -86,7 +85,6 @@ def skyrl_loss(loss: TokenLoss, *, mean: MeanFunction, sequences: int | None = N
             )
         if sequences < 1:
             raise ValueError(f"sequences must be at least 1, got {sequences}")
-    looked = False
 
     def policy_loss(
         log_probs: Tensor,
@@ -96,7 +94,6 @@ def skyrl_loss(loss: TokenLoss, *, mean: MeanFunction, sequences: int | None = N
         loss_mask: Tensor | None = None,
         rollout_logprobs: Tensor | None = None,
     ) -> tuple[Tensor, dict[str, float]]:
-        nonlocal looked
         _check_config(config, kind)
         if loss_mask is None:
             raise ValueError("SkyRL gave no loss_mask: padding would count")
@@ -111,9 +108,8 @@ def skyrl_loss(loss: TokenLoss, *, mean: MeanFunction, sequences: int | None = N
             given=given(sampler_log_probs=rollout_logprobs),
         )
         values = torch.where(mask, loss(batch), 0.0)
-        if sequences is None and not looked and mask.any():
-            _check_proportional(loss, batch, values)
-            looked = True
+        if sequences is None:
+            _check_proportional(loss, batch)
         return (values * weights).sum(), _metrics(batch)
 
     return policy_loss
@@ -143,18 +139,13 @@ def _check_config(config: Any, kind: Mean) -> None:
             )
 
 
-def _check_proportional(loss: TokenLoss, batch: TokenBatch, values: Tensor) -> None:
-    doubled = TokenBatch(
-        trainer=batch.trainer,
-        log_probs=batch.log_probs,
-        old_log_probs=batch.old_log_probs,
-        advantages=2 * batch.advantages,
-        mask=batch.mask,
-        given=batch.given,
-    )
-    with torch.no_grad():
-        error = (torch.where(batch.mask, loss(doubled), 0.0) - 2 * values).abs().max()
-    if error > 1e-4 * values.detach().abs().max():
+def _check_proportional(loss: TokenLoss, batch: TokenBatch) -> None:
+    """Raise unless twice the advantages give twice the gradient.
+
+    At each call: at a ratio of 1, in the first micro-batch of a step, a KL term is 0 still.
+    """
+    once, twice = (_gradient(loss, batch, factor) for factor in (1, 2))
+    if ((twice - 2 * once).abs() > 1e-4 * twice.abs().max()).any():
         raise ValueError(
             "the loss is not proportional to the advantages, which SkyRL has divided by the count "
             "of the mini-batch: its other terms would not be divided. Take sequence_mean or "
@@ -162,10 +153,24 @@ def _check_proportional(loss: TokenLoss, batch: TokenBatch, values: Tensor) -> N
         )
 
 
+def _gradient(loss: TokenLoss, batch: TokenBatch, factor: int) -> Tensor:
+    """Of the loss of each token, at the log-probs, with the advantages times `factor`."""
+    log_probs = batch.log_probs.detach().requires_grad_()
+    scaled = TokenBatch(
+        trainer=batch.trainer,
+        log_probs=log_probs,
+        old_log_probs=batch.old_log_probs,
+        advantages=factor * batch.advantages,
+        mask=batch.mask,
+        given=batch.given,
+    )
+    with torch.enable_grad():
+        total = torch.where(batch.mask, loss(scaled), 0.0).sum()
+    if not total.requires_grad:
+        return torch.zeros_like(log_probs)
+    return torch.autograd.grad(total, log_probs)[0]
+
+
 def _metrics(batch: TokenBatch) -> dict[str, float]:
-    ratio = log_ratio(batch.log_probs.detach(), batch.old_log_probs, batch.mask)
     # SkyRL wants floats, and averages them over micro-batches by itself.
-    return {
-        "approximate_kl": approximate_kl(ratio, batch.mask).value().item(),
-        "ratio_error": ratio_error(ratio, batch.mask).value().item(),
-    }
+    return {name: value.item() for name, value in distances(batch).items()}

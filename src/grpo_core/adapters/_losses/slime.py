@@ -8,8 +8,8 @@ from torch import Tensor
 
 from grpo_core.adapters._losses._batch import TokenBatch, TokenLoss, given, row_mask, to_rows
 from grpo_core.adapters._losses._mean import Mean, MeanFunction, agree, read_mean
-from grpo_core.losses import log_ratio, sequence_mean, token_mean
-from grpo_core.metrics import approximate_kl, ratio_error
+from grpo_core.adapters._losses._metrics import distances
+from grpo_core.losses import sequence_mean, token_mean
 
 _PER_TOKEN: dict[MeanFunction, bool] = {token_mean: True, sequence_mean: False}
 
@@ -66,13 +66,7 @@ def slime_loss(loss: TokenLoss, *, mean: MeanFunction) -> CustomLoss:
         value = sum_of_sample_mean(values)
         if not values.numel():
             value = value + 0 * logits.sum()
-        ratio = log_ratio(tokens.log_probs.detach(), tokens.old_log_probs, tokens.mask)
-        averages = {
-            "loss": value.detach(),
-            "approximate_kl": approximate_kl(ratio, tokens.mask).value(),
-            "ratio_error": ratio_error(ratio, tokens.mask).value(),
-        }
-        return value, averages
+        return value, {"loss": value.detach(), **distances(tokens)}
 
     return custom_loss
 

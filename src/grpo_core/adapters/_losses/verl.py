@@ -8,14 +8,13 @@ from torch import Tensor
 
 from grpo_core.adapters._losses._batch import TokenBatch, TokenLoss, given
 from grpo_core.adapters._losses._mean import MeanFunction, agree, read_mean, totals
+from grpo_core.adapters._losses._metrics import distances
 from grpo_core.losses import (
     constant_mean,
-    log_ratio,
     sequence_mean,
     sequence_sum_mean,
     token_mean,
 )
-from grpo_core.metrics import approximate_kl, ratio_error
 
 _MODES: dict[MeanFunction, str] = {
     token_mean: "token-mean",
@@ -116,11 +115,11 @@ def verl_loss(loss: TokenLoss, *, mean: MeanFunction) -> PolicyLoss:
 
 
 def _metrics(batch: TokenBatch) -> dict[str, float]:
-    ratio = log_ratio(batch.log_probs.detach(), batch.old_log_probs, batch.mask)
     # verl wants floats, and averages them over micro-batches by itself.
+    found = distances(batch)
     return {
-        "actor/ppo_kl": approximate_kl(ratio, batch.mask).value().item(),
-        "actor/ratio_error": ratio_error(ratio, batch.mask).value().item(),
+        "actor/ppo_kl": found["approximate_kl"].item(),
+        "actor/ratio_error": found["ratio_error"].item(),
     }
 
 

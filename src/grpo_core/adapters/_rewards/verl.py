@@ -74,13 +74,14 @@ class VerlReward(RewardBase):
         **_: object,
     ) -> dict[str, float | str]:
         """The score of one completion, and what verl is to log with it."""
+        problem = self.question.problem
         extra, where = dict(extra_info or {}), f"the extra_info of {data_source!r}"
         asked = Asked(
             text_of(solution_str, "solution_str", messages=False),
             self._reference(ground_truth, extra, where),
-            None
-            if self.question.problem is None
-            else text_of(value_of(extra, self.question.problem, where), self.question.problem),
+            text_of(value_of(extra, problem, where), f"column {problem!r}: the problem")
+            if problem
+            else None,
             length,
             extra.get("index"),
         )

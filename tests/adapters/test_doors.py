@@ -6,8 +6,10 @@ import sys
 
 import pytest
 
-MODULES = ["areal", "nemo_rl", "prime_rl", "skyrl", "slime", "trl", "verl"]
-TRAINERS = {"areal", "nemo_rl", "prime_rl", "ray", "skyrl", "slime", "transformers", "trl", "verl"}
+MODULES = [
+    "areal", "nemo_rl", "openrlhf", "prime_rl", "skyrl", "slime", "transformers", "trl", "verl",
+]  # fmt: skip
+TRAINERS = {*MODULES, "ray", "skyrl_gym", "starlette", "uvicorn", "verifiers"}
 
 
 def test_importing_every_adapter_imports_no_trainer():
