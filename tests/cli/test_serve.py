@@ -143,7 +143,7 @@ def server(tmp_path):
         "    return 1.0\n"
     )
     command = [sys.executable, "-W", "error", "-m", "grpo_core.cli", "serve", "slow:verify"]
-    command += ["--port", "0", "--workers", "2", "--timeout-seconds", "3", "--read-seconds", "1"]
+    command += ["--port", "0", "--workers", "2", "--timeout-seconds", "2", "--read-seconds", "1"]
     process = subprocess.Popen(
         command, cwd=tmp_path, stdout=subprocess.PIPE, stderr=subprocess.PIPE, text=True,
         start_new_session=True,
@@ -173,12 +173,13 @@ def test_a_signal_stops_it_when_what_is_at_work_is_answered(server, stop):
     process, url = server
     assert post(url, batch("0"))["rewards"] == [1.0]
     answers = []
-    asking = threading.Thread(target=lambda: answers.append(post(url, batch("1.5"))))
+    work = batch(*["1"] * 6)  # more for two workers than one completion may take
+    asking = threading.Thread(target=lambda: answers.append(post(url, work)))
     asking.start()
     time.sleep(0.7)
     process.send_signal(stop)
     asking.join(20)
-    assert answers[0]["rewards"] == [1.0]
+    assert answers[0]["rewards"] == [1.0] * 6
     assert process.wait(20) == 0
     assert process.stderr.read() == ""
     deadline = time.monotonic() + 10

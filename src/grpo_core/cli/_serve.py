@@ -7,13 +7,12 @@ import sys
 from collections.abc import Callable
 from importlib import import_module
 from importlib.util import find_spec
-from math import ceil
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from grpo_core.adapters._rewards.openrlhf import OpenrlhfReward, openrlhf_reward
+from grpo_core.adapters._rewards.openrlhf import openrlhf_reward
 from grpo_core.cli._status import stop
 from grpo_core.rewards import verify_code, verify_math
 
@@ -74,7 +73,7 @@ def serve(
             timeout_seconds=timeout_seconds,
         )
         limits = Limits(max_body_mb, max_batch, read_seconds, max_requests)
-        _listen(application(reward, limits), reward, limits, host, port)
+        _listen(application(reward, limits), limits, host, port)
     except (OSError, ValueError) as error:
         stop(str(error))
 
@@ -100,10 +99,11 @@ def verifier_of(name: str) -> Callable[..., object]:
     return verifier
 
 
-def _listen(
-    application: "Starlette", reward: OpenrlhfReward, limits: "Limits", host: str, port: int
-) -> None:
-    """Serve until SIGTERM or Ctrl-C; what is being scored then is still answered."""
+def _listen(application: "Starlette", limits: "Limits", host: str, port: int) -> None:
+    """Serve until SIGTERM or Ctrl-C; what is being scored then is still answered.
+
+    However long that takes: a request is bounded already, by its completions and their timeout.
+    """
     import uvicorn  # noqa: PLC0415 - the extra
 
     family = socket.AF_INET6 if ":" in host else socket.AF_INET
@@ -114,7 +114,6 @@ def _listen(
             access_log=False,
             lifespan="off",
             limit_concurrency=limits.requests,
-            timeout_graceful_shutdown=ceil(min(reward.timeout_seconds, 3600.0)),
         )
         # uvicorn raises the signal again once all is answered: then it has been heeded.
         for number in (signal.SIGTERM, signal.SIGINT):
