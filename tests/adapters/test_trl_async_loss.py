@@ -15,7 +15,6 @@ import torch
 pytest.importorskip("trl")
 
 from datasets import Dataset
-from huggingface_hub import constants as hub
 
 with warnings.catch_warnings():
     warnings.simplefilter("ignore")  # TRL says of itself that it is experimental
@@ -47,16 +46,15 @@ WHOLE = [slice(0, 8)]
 
 
 @pytest.fixture(scope="module", autouse=True)
-def offline_on_the_cpu():
+def on_the_cpu():
     with pytest.MonkeyPatch.context() as patch, torch.device("cpu"):
-        patch.setattr(hub, "HF_HUB_OFFLINE", True)
         # TRL's async trainer asks for the name of a GPU to report how busy it is.
         patch.setattr(torch.cuda, "get_device_name", lambda *_: "none")
         yield
 
 
 @pytest.fixture(scope="module")
-def directory(offline_on_the_cpu, tmp_path_factory):
+def directory(on_the_cpu, tmp_path_factory):
     directory = str(tmp_path_factory.mktemp("model"))
     save_model(directory)
     return directory

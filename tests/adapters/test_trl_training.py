@@ -2,6 +2,7 @@
 
 import random
 import re
+from functools import partial
 
 import pytest
 import torch
@@ -10,16 +11,16 @@ pytest.importorskip("trl")
 pytest.importorskip("safetensors")
 
 from datasets import Dataset
-from huggingface_hub import constants as hub
 from tokenizers import Regex, Tokenizer, decoders, models, pre_tokenizers
 from transformers import PreTrainedTokenizerFast
 from trl import GRPOConfig, GRPOTrainer
 
-from grpo_core.adapters.trl import grpo_trainer
+from grpo_core.adapters.trl import grpo_trainer, trl_reward
 from grpo_core.losses import clipped_loss, group_token_mean, log_ratio
 from grpo_core.recipes.demo._policy import MAX_LENGTH, load_policy
-from grpo_core.recipes.demo._task import ALPHABET, Problem, grade, splits
+from grpo_core.recipes.demo._task import ALPHABET, splits
 from grpo_core.recipes.demo._train import accuracy
+from grpo_core.rewards import magistral_reward
 from trl_trainer import OFFLINE_CPU
 
 pytestmark = [
@@ -32,8 +33,7 @@ STEPS = 40  # half a second each on one core
 
 
 @pytest.fixture(autouse=True)
-def offline_on_the_cpu(monkeypatch):
-    monkeypatch.setattr(hub, "HF_HUB_OFFLINE", True)
+def on_the_cpu(monkeypatch):
     # NaN in all that is not written is for kernels; here it is half of the time.
     monkeypatch.setattr(torch.utils.deterministic, "fill_uninitialized_memory", False)
     with torch.device("cpu"):
@@ -57,11 +57,6 @@ def make_tokenizer():
     )
 
 
-def magistral(completions, x, y, **_):
-    problems = map(Problem, x, y)
-    return [grade(text, problem) for text, problem in zip(completions, problems, strict=True)]
-
-
 def loss(batch):
     ratio = log_ratio(batch.log_probs, batch.old_log_probs, batch.mask)
     return clipped_loss(ratio, batch.advantages)
@@ -70,7 +65,11 @@ def loss(batch):
 def test_the_demos_policy_learns_to_add_in_the_unmodified_loop_of_trl(tmp_path):
     practice, held_out = splits()
     rows = [
-        {"prompt": f"<bos>{problem.prompt}", "x": problem.x, "y": problem.y}
+        {
+            "prompt": f"<bos>{problem.prompt}",
+            "question": problem.prompt,
+            "answer": str(problem.answer),
+        }
         for problem in random.Random(0).sample(practice, 32 * STEPS)  # noqa: S311 - repeatable
     ]
     policy = load_policy()
@@ -88,8 +87,11 @@ def test_the_demos_policy_learns_to_add_in_the_unmodified_loop_of_trl(tmp_path):
         temperature=1.0,
         **{**OFFLINE_CPU, "max_completion_length": MAX_LENGTH},
     )
+    magistral = partial(magistral_reward, language=None)
+    reward = trl_reward(magistral, column="answer", problem="question", name="magistral")
+    reward.check(rows)
     trainer = grpo_trainer()(
-        policy, magistral, args, Dataset.from_list(rows), processing_class=make_tokenizer(),
+        policy, reward, args, Dataset.from_list(rows), processing_class=make_tokenizer(),
         loss=loss, mean=group_token_mean, informative_only=True,
     )  # fmt: skip
     replaced = {name for name in vars(type(trainer)) if name in vars(GRPOTrainer)}
@@ -99,5 +101,7 @@ def test_the_demos_policy_learns_to_add_in_the_unmodified_loop_of_trl(tmp_path):
     }
     trainer.train()
     policy.eval()
+    logged = [log for log in trainer.state.log_history if "reward/magistral/not_applicable" in log]
+    assert logged and not any(log["reward/magistral/not_applicable"] for log in logged)
     assert before < 0.35
     assert accuracy(policy, held_out, "cpu") >= 0.75
