@@ -130,6 +130,14 @@ def test_the_row_that_is_logged_is_the_trainers_own(caplog):
     with pytest.raises(NotScoredError):
         asyncio.run(REWARDS["verifiers"](task=task, trace=trace))
     assert "row 42, column 'answer'" in caplog.text
+    with pytest.raises(TypeError, match="row 41, solution_str must be a text, got int"):
+        REWARDS["verl"]("gsm8k", 7, "2", {"index": 41})
+    with pytest.raises(LookupError, match="no column 'answer' in row 41, the extra_info of 'gsm8k"):
+        verl_reward(verify_math, column="answer")("gsm8k", "2", "2", {"index": 41})
+    with pytest.raises(TypeError, match="row 42, the trace's last reply must be a text, got int"):
+        asyncio.run(REWARDS["verifiers"](task=task, trace=SimpleNamespace(last_reply=7)))
+    with pytest.raises(TypeError, match="row 40: the response must be a text, got int"):
+        asyncio.run(REWARDS["slime"](None, SimpleNamespace(index=40, **{**bad, "response": 7})))
 
 
 @pytest.mark.parametrize("name", ["trl", "verl", "areal", "slime"])

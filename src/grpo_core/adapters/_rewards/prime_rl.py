@@ -64,11 +64,15 @@ class VerifiersReward(RewardBase):
     async def __call__(self, task: Any, trace: Any) -> float:
         """The reward of a trace."""
         column, problem = self.question.column, self.question.problem
+        row = getattr(task, "idx", None)
+        at = "" if row is None else f"row {row}, "
         asked = Asked(
-            text_of(trace.last_reply, "the trace's last reply", messages=False),
+            text_of(trace.last_reply, f"{at}the trace's last reply", messages=False),
             _field(task, column) if column else None,
-            text_of(_field(task, problem), f"field {problem!r}: the problem") if problem else None,
-            row=getattr(task, "idx", None),
+            text_of(_field(task, problem), f"{at}field {problem!r}: the problem")
+            if problem
+            else None,
+            row=row,
         )
         scored = (await asyncio.to_thread(self.question.scores, [asked]))[0]
         trace.record_metric(f"{self.__name__}/not_applicable", float(scored.score is None))

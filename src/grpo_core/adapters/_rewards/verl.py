@@ -75,11 +75,13 @@ class VerlReward(RewardBase):
     ) -> dict[str, float | str]:
         """The score of one completion, and what verl is to log with it."""
         problem = self.question.problem
-        extra, where = dict(extra_info or {}), f"the extra_info of {data_source!r}"
+        extra = dict(extra_info or {})
+        at = f"row {extra['index']}, " if "index" in extra else ""
+        where = f"{at}the extra_info of {data_source!r}"
         asked = Asked(
-            text_of(solution_str, "solution_str", messages=False),
+            text_of(solution_str, f"{at}solution_str", messages=False),
             self._reference(ground_truth, extra, where),
-            text_of(value_of(extra, problem, where), f"column {problem!r}: the problem")
+            text_of(value_of(extra, problem, where), f"{at}column {problem!r}: the problem")
             if problem
             else None,
             length,
