@@ -143,9 +143,9 @@ def test_any_text_has_a_verdict(completion, problem):
 )
 def test_time_is_linear(piece):
     text = piece * (400_000 // len(piece))
-    start = time.perf_counter()
+    start = time.process_time()
     verify_language(text, "How many are there?", model=lambda _: ("en", 1.0))
-    assert time.perf_counter() - start < 2
+    assert time.process_time() - start < 2
 
 
 @pytest.mark.parametrize(
