@@ -599,3 +599,42 @@ def test_activation_checkpointing_and_offloading_around_it_change_nothing():
         run(*inputs, tokens, batch.mask).loss.backward()
     assert_same(grads[1], grads[0])
     assert_same([x.grad for x in inputs], grads[0])
+
+
+def test_in_float16_a_loss_scale_is_applied_before_gradients_are_rounded():
+    torch.manual_seed(0)
+    hidden = torch.randn(2, 3, 8, dtype=torch.float16, requires_grad=True)
+    weight = torch.randn(11, 8, dtype=torch.float16, requires_grad=True)
+    tokens = torch.randint(11, (2, 3))
+    mask = torch.ones(2, 3, dtype=torch.bool)
+    total = step_totals(mask, torch.tensor([0, 0]))._replace(tokens=torch.tensor(2_000_000))
+
+    def loss_of(hidden, weight, scale):
+        result = linear_token_loss(lambda x: -x, hidden, weight, tokens, mask=mask, total=total)
+        return torch.autograd.grad(result.loss * scale, (hidden, weight))
+
+    found = loss_of(hidden, weight, 65536.0)
+    wide = (x.detach().double().requires_grad_() for x in (hidden, weight))
+    for a, b in zip(found, loss_of(*wide, 65536.0), strict=True):
+        assert (a.double() - b).norm() <= 2e-3 * b.norm()
+    with pytest.raises(ValueError, match="weight_grad must be None"):
+        linear_token_loss(
+            lambda x: -x,
+            hidden,
+            weight,
+            tokens,
+            mask=mask,
+            total=None,
+            weight_grad=torch.zeros(11, 8),
+        )
+
+
+@pytest.mark.parametrize("result", [(), (1,), (1, {}, 3)])
+def test_a_tuple_of_another_length_raises(result):
+    def odd(log_probs):
+        return tuple(log_probs if x == 1 else x for x in result)
+
+    hidden, weight = torch.zeros(1, 2, 4, requires_grad=True), torch.zeros(3, 4)
+    tokens, mask = torch.zeros(1, 2, dtype=torch.long), torch.ones(1, 2, dtype=torch.bool)
+    with pytest.raises(TypeError, match="loss_fn must return"):
+        linear_token_loss(odd, hidden, weight, tokens, mask=mask, total=None)

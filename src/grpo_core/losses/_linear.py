@@ -194,9 +194,10 @@ class _FrozenHead(torch.autograd.Function):
         if torch.is_grad_enabled() and not torch.compiler.is_compiling():
             raise RuntimeError(NO_SECOND)
         (gradient,) = ctx.saved_tensors
-        g = log_probs_grad[..., None].to(gradient.dtype)
-        # Selected: 0 * NaN would let padding in.
-        return (torch.where(g == 0, 0.0, gradient * g), *(None for _ in range(8)))
+        g = log_probs_grad[..., None]
+        # In the wider of the two dtypes, and selected: 0 * NaN would let padding in.
+        scaled = torch.where(g == 0, 0.0, gradient * g).to(gradient.dtype)
+        return (scaled, *(None for _ in range(8)))
 
 
 class _LinearStatistics(torch.autograd.Function):

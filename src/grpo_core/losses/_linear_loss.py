@@ -9,6 +9,7 @@ from torch import Tensor
 
 from grpo_core._tensors import check_choice, check_same_shape, chunk_of
 from grpo_core.losses._aggregate import StepTotals, token_mean
+from grpo_core.losses._linear import linear_token_log_probs
 from grpo_core.losses._linear_engine import Backend, engine_of
 from grpo_core.losses._linear_inputs import as_inputs, checked_inputs, new_gradients
 from grpo_core.losses._linear_passes import Attach, Memory, one_pass, plan, two_passes
@@ -76,7 +77,7 @@ def linear_token_loss(
         total: Of the whole step, from `step_totals`; None says that this call holds it all.
         mean: Aggregation, one of this module's or a function of (values, mask, total=) that is
             linear in values: `lambda v, m, total: group_token_mean(v, m, group_ids, total=total)`.
-        bias: Of the output layer; -inf bans an id.
+        bias: Of the output layer; -inf bans an id, where there is no softcap.
         temperature: What the sampler divided by, above 0; one for all, or one for each token.
         softcap: Bound c of the logits, $c \tanh(z / c)$, before the temperature; above 0.
         memory: What may exist beside the gradients. `"fast"`: a chunk of up to 4 GiB (PyTorch: 1
@@ -91,6 +92,10 @@ def linear_token_loss(
             other than 1 fails an assertion on the device, since nothing is read back to the host.
             Activation checkpointing around this call would add it twice.
         backend: As in `linear_token_log_probs`.
+
+    In float16, a gradient that is stored before a loss scale multiplies it would underflow: there,
+    the loss is composed of `linear_token_log_probs`, which computes logits again in the backward,
+    in its own chunks.
 
     Returns:
         Loss, log-probs and metrics; the log-probs are those of `linear_token_log_probs`, bit for
@@ -142,6 +147,22 @@ def linear_token_loss(
         return mean(values, mask, total=total)
 
     score = Score(loss_fn, flat, mask.flatten(), mean_of, None, width, tokens.shape)
+    if any(wants) and torch.float16 in (inputs.hidden.dtype, inputs.weight.dtype):
+        if weight_grad is not None:
+            raise ValueError("float16 gradients are scaled afterwards: weight_grad must be None")
+        found = linear_token_log_probs(
+            hidden,
+            weight,
+            tokens,
+            mask=mask,
+            bias=bias,
+            temperature=temperature,
+            softcap=softcap,
+            backend=backend,
+        )
+        with torch.autocast(hidden.device.type, enabled=False), chunk_of(score.width):
+            losses, metrics = score.losses(found.flatten(), 0, inputs.rows)
+        return TokenLoss(mean_of(losses.view(tokens.shape)), found.detach(), metrics)
     with torch.autocast(hidden.device.type, enabled=False), torch.no_grad():
         if not any(wants):
             log_probs, _, _ = engine.statistics(inputs, with_entropy=False)

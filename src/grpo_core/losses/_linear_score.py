@@ -86,7 +86,8 @@ def differentiated(
 
 def _checked(result: Any, log_probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
     """Losses [rows] and metrics, of what the caller's function returned."""
-    losses, metrics = cast("tuple[Any, Any]", result if isinstance(result, tuple) else (result, {}))
+    pair = cast("tuple[Any, ...]", result if isinstance(result, tuple) else (result, {}))
+    losses, metrics = pair if len(pair) == 2 else (pair, {})
     if not isinstance(losses, Tensor) or not isinstance(metrics, dict):
         raise TypeError(
             "loss_fn must return the loss of each token, or (that, a dict of metrics), got "
