@@ -170,6 +170,31 @@ def test_a_mask_of_another_width_raises(width):
         )
 
 
+def test_autocast_padding_and_the_generator_do_not_disturb_the_check():
+    model, (input_ids, attention_mask, mask) = policy("llama", {}), batch()
+    with torch.no_grad():
+        model.get_input_embeddings().weight[0] = 0.0  # as a model made with a pad token has it
+    input_ids = torch.cat([torch.zeros(4, 8, dtype=torch.long), input_ids], 1)
+    attention_mask = torch.cat([torch.zeros(4, 8, dtype=torch.long), attention_mask], 1)
+    state = torch.get_rng_state()
+    with torch.no_grad(), torch.autocast("cpu", torch.bfloat16):
+        first = causal_lm_token_log_probs(model, input_ids, attention_mask, mask=mask)
+    assert first.isfinite().all()
+    assert torch.equal(state, torch.get_rng_state())
+
+
+def test_a_configured_cap_is_taken_although_small_logits_do_not_show_it():
+    model, (input_ids, attention_mask, mask) = policy("gemma2", {"head_dim": 8}), batch()
+    with torch.no_grad():
+        model.get_output_embeddings().weight.mul_(1e-3)
+        causal_lm_token_log_probs(model, input_ids, attention_mask, mask=mask)
+        model.get_output_embeddings().weight.mul_(1e5)
+        logits = model(input_ids=input_ids, attention_mask=attention_mask).logits[:, -6:-1]
+        wanted = token_log_probs(logits, input_ids[:, -5:], mask=mask)
+        found = causal_lm_token_log_probs(model, input_ids, attention_mask, mask=mask)
+    torch.testing.assert_close(found, wanted, rtol=1e-4, atol=1e-3)
+
+
 def test_the_model_s_own_head_runs_once_and_on_eight_positions_alone():
     model, (input_ids, attention_mask, mask) = policy("llama", {}), batch()
     rows = []

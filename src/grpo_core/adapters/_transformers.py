@@ -58,10 +58,10 @@ def causal_lm_token_loss(
 
     `linear_token_loss` on the decoder's hidden states and the output embeddings: the logits
     `[batch, seq, vocab]` never exist, and nothing is computed twice. Each row is a prompt, then a
-    completion in the last `seq` columns, padded on either side; the hidden state before a token
-    predicts it. The model is not changed, and its own forward runs once for each model, without
-    gradients, on eight positions: its logits must be what hidden states, weight, bias, scale and
-    soft cap give.
+    completion in the last `seq` columns, padded on either side (on the left, a model with absolute
+    positions needs `position_ids`); the hidden state before a token predicts it. The model is not
+    changed, and its own forward runs once for each model, without gradients, on eight positions:
+    its logits must be what hidden states, weight, bias, scale and soft cap give.
 
     A wrapper that gathers parameters as it is called (FullyShardedDataParallel, ZeRO 3) is not
     passed through: such a model raises, as a PEFT wrapper does (pass `get_base_model()`). With
@@ -206,7 +206,7 @@ def _completions(
             f"mask {tuple(mask.shape)} and input_ids {tuple(input_ids.shape)}"
         )
     linear = _output_embeddings(model)
-    scale, softcap = _checked.get(model) or _check(model, linear, input_ids)
+    scale, softcap = _checked.get(model) or _check(model, linear)
     decoder: nn.Module = model.base_model  # pyright: ignore[reportAssignmentType]
     output = decoder(input_ids=input_ids, attention_mask=attention_mask, use_cache=False, **inputs)
     hidden = output.last_hidden_state[:, -seq - 1 : -1]
@@ -235,13 +235,18 @@ def _output_embeddings(model: nn.Module) -> nn.Linear:
 
 
 @torch.no_grad()
-def _check(model: nn.Module, linear: nn.Linear, input_ids: Tensor) -> tuple[float, float | None]:
+def _check(model: nn.Module, linear: nn.Linear) -> tuple[float, float | None]:
     """Scale and soft cap that turn the head's product into the model's logits on a few tokens."""
     seen: list[Tensor] = []
+    device = linear.weight.device
+    # Not the batch's tokens: padding may embed to zeros, and zeros tell nothing.
+    probe = 1 + torch.arange(PROBE, device=device)[None] % max(1, len(linear.weight) - 1)
     decoder: nn.Module = model.base_model  # pyright: ignore[reportAssignmentType]
     hook = decoder.register_forward_hook(lambda _, __, out: seen.append(out.last_hidden_state))
+    unscrambled = torch.random.fork_rng([device] if device.type == "cuda" else [])
     try:  # one forward of the whole model: dropout, if any, is the same on both sides
-        logits = model(input_ids=input_ids[:1, :PROBE], use_cache=False).logits.double()
+        with torch.autocast(device.type, enabled=False), unscrambled:
+            logits = model(input_ids=probe, use_cache=False).logits.double()
     finally:
         hook.remove()
     if not seen:
@@ -253,19 +258,18 @@ def _check(model: nn.Module, linear: nn.Linear, input_ids: Tensor) -> tuple[floa
     if cast("Tensor | None", linear.bias) is not None:
         product = product + linear.bias.double()
     config = getattr(model, "config", None)
-    values = [getattr(config, name, None) for name in SCALES]
-    scales = [1.0, *(s for value in values if value for s in (float(value), 1 / float(value)))]
-    caps = [None, *(float(cap) for name in CAPS if (cap := getattr(config, name, None)))]
+    values = [float(value) for name in SCALES if (value := getattr(config, name, None))]
+    # What is configured goes first: small logits tell a soft cap from none no better than rounding.
+    scales = [*(s for value in values for s in (value, 1 / value)), 1.0]
+    caps = [*(float(cap) for name in CAPS if (cap := getattr(config, name, None))), None]
     tolerance = 0.02 if linear.weight.element_size() < 4 else 1e-3
-    fits = [
-        ((_capped(product * scale, cap) - logits).norm() / logits.norm(), scale, cap)
-        for scale in scales
-        for cap in caps
-    ]
-    error, scale, cap = min(fits, key=lambda fit: fit[0].item())
-    if error <= tolerance:
-        _checked[model] = scale, cap
-        return scale, cap
+    for scale in scales:
+        for cap in caps:
+            error = (_capped(product * scale, cap) - logits).norm()
+            if error <= tolerance * logits.norm():
+                if logits.norm() > 0:  # or all would fit
+                    _checked[model] = scale, cap
+                return scale, cap
     raise ValueError(
         f"{type(model).__name__} does more to its logits than a bias, a scale of {scales} or a "
         f"soft cap of {caps}: pass its hidden states to linear_token_loss yourself"

@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from grpo_core._tensors import check_same_shape
 from grpo_core.adapters._losses._batch import TokenBatch, TokenLoss, given
 from grpo_core.adapters._losses._mean import MeanFunction, read_mean
 from grpo_core.adapters._losses._metrics import distances
@@ -65,7 +66,9 @@ def prime_rl_loss(loss: TokenLoss, *, mean: MeanFunction) -> Callable[..., Any]:
                 ref_log_probs=None if inputs.ref_logprobs is None else inputs.ref_logprobs[None]
             ),
         )
-        values = torch.where(mask, loss(batch), 0.0)
+        losses = loss(batch)
+        check_same_shape(**{"loss_mask": mask, "the loss of each token": losses})
+        values = torch.where(mask, losses, 0.0)
         if weights is not None:
             values = values * weights[None]
         return LossOutputs(loss=values.sum(), metrics=distances(batch))

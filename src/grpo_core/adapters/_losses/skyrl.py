@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from grpo_core._tensors import check_same_shape
 from grpo_core.adapters._losses._batch import TokenBatch, TokenLoss, given
 from grpo_core.adapters._losses._mean import Mean, MeanFunction, agree, read_mean
 from grpo_core.adapters._losses._metrics import distances
@@ -107,7 +108,9 @@ def skyrl_loss(loss: TokenLoss, *, mean: MeanFunction, sequences: int | None = N
             mask=mask,
             given=given(sampler_log_probs=rollout_logprobs),
         )
-        values = torch.where(mask, loss(batch), 0.0)
+        losses = loss(batch)
+        check_same_shape(**{"loss_mask": mask, "the loss of each token": losses})
+        values = torch.where(mask, losses, 0.0)
         if sequences is None:
             _check_proportional(loss, batch)
         return (values * weights).sum(), _metrics(batch)

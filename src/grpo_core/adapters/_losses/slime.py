@@ -6,6 +6,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from grpo_core._tensors import check_same_shape
 from grpo_core.adapters._losses._batch import TokenBatch, TokenLoss, given, row_mask, to_rows
 from grpo_core.adapters._losses._mean import Mean, MeanFunction, agree, read_mean
 from grpo_core.adapters._losses._metrics import distances
@@ -62,7 +63,9 @@ def slime_loss(loss: TokenLoss, *, mean: MeanFunction) -> CustomLoss:
         lengths: list[int] = batch["response_lengths"]
         tokens = _token_batch(args, batch, _score(args, batch, logits), lengths)
         # slime multiplies by its mask: what lies under it must be finite.
-        values = torch.where(tokens.mask, loss(tokens), 0.0)[row_mask(lengths, logits.device)]
+        losses = loss(tokens)
+        check_same_shape(**{"mask": tokens.mask, "the loss of each token": losses})
+        values = torch.where(tokens.mask, losses, 0.0)[row_mask(lengths, logits.device)]
         value = sum_of_sample_mean(values)
         if not values.numel():
             value = value + 0 * logits.sum()

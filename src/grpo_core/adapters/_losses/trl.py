@@ -16,6 +16,8 @@ from grpo_core.metrics import approximate_kl, ratio_error, token_average
 
 Metrics = Callable[[TokenBatch], Mapping[str, Average]]
 
+# Advantages of equal rewards differ by their rounding over TRL's eps of 1e-4: 7e-5 for 0.1.
+_ROUNDING = 1e-3
 _MEDIA = (
     "pixel_values", "image_grid_thw", "num_images", "pixel_attention_mask", "spatial_shapes",
     "num_tiles", "image_sizes", "token_type_ids", "mm_token_type_ids", "image_position_ids",
@@ -132,8 +134,13 @@ def grpo_trainer(base: type | None = None) -> Any:
             output["group_ids"] = ids
             if self.informative_only:
                 # Equal rewards have equal advantages, if not 0: TRL's rounding is divided by eps.
+                if output["advantages"].ndim != 1:
+                    raise ValueError(
+                        "informative_only needs one advantage a sequence, got advantages "
+                        f"{tuple(output['advantages'].shape)}"
+                    )
                 groups = self.accelerator.gather(output["advantages"]).view(-1, size)
-                output["informative"] = (groups.amax(1) > groups.amin(1))[ids]
+                output["informative"] = (groups.amax(1) - groups.amin(1) > _ROUNDING)[ids]
             return output
 
         def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
