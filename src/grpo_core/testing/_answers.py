@@ -1,6 +1,6 @@
 """Answers of every kind."""
 
-from collections.abc import Iterable
+from collections.abc import Callable, Iterable
 from fractions import Fraction
 from typing import get_args
 
@@ -37,7 +37,7 @@ _coefficients = st.one_of(
 def answers(kinds: Iterable[Kind] | None = None) -> SearchStrategy[Answer]:
     """Answers to problems of mathematics, each with its exact value and its plainest spelling.
 
-    They shrink to the integer 0; of two kinds the one that comes first in `Kind` is the plainer.
+    They shrink to the integer 0.
 
     Args:
         kinds: Of which kinds; None is all of them: `integer`, `rational` (never whole), `decimal`,
@@ -53,18 +53,18 @@ def answers(kinds: Iterable[Kind] | None = None) -> SearchStrategy[Answer]:
         ValueError: If a kind is unknown, or there is none.
 
     Example:
-        The plainest answer of two kinds:
+        The plainest interval:
 
         >>> from hypothesis import find
         >>> from grpo_core.testing import answers
-        >>> find(answers(["choice", "set"]), lambda answer: True).latex
-        '\\\\{0\\\\}'
+        >>> find(answers(["interval"]), lambda answer: True).latex
+        '(0, 1)'
     """
     names = chosen("kinds", kinds, _KINDS)
     return st.one_of([_VALUES[kind].map(_named(kind)) for kind in names])
 
 
-def _named(kind: Kind):  # noqa: ANN202 - a function of one line
+def _named(kind: Kind):
     return lambda value: plain.answer(kind, value)
 
 

@@ -5,6 +5,7 @@ from collections.abc import Callable
 
 _WORDS = re.compile(r"[A-Za-z]{2,}")
 _COMMANDS = re.compile(r"\\(?:text|textbf|mathrm|mathbf|mathbb|begin|end)\{[^{}]*\}|\\[A-Za-z]+")
+_OPENING = ("(", "[", "\\{")
 _BRACKETS = re.compile(r"\\[{}]|[()\[\]]")
 
 
@@ -26,15 +27,16 @@ def _left_and_right(text: str) -> list[str]:
     found = [*_BRACKETS.finditer(text)]
     if not found or not is_formula(text) or "\\left" in text or "text" in text:
         return []
-    opening = ("(", "[", "\\{")
-    return [
-        _BRACKETS.sub(lambda bracket: _sized(bracket[0], bracket[0] in opening, gap), text)
-        for gap in ("", " ")
-    ]
+    return [_BRACKETS.sub(_sized, text), _BRACKETS.sub(_sized_apart, text)]
 
 
-def _sized(bracket: str, opens: bool, gap: str) -> str:  # noqa: FBT001 - which of two commands
-    return f"\\left{bracket}{gap}" if opens else f"{gap}\\right{bracket}"
+def _sized(bracket: re.Match[str]) -> str:
+    return ("\\left" if bracket[0] in _OPENING else "\\right") + bracket[0]
+
+
+def _sized_apart(bracket: re.Match[str]) -> str:
+    sized = _sized(bracket)
+    return f"{sized} " if bracket[0] in _OPENING else f" {sized}"
 
 
 def _sizes_of_fractions(text: str) -> list[str]:

@@ -69,6 +69,11 @@ def miss_rules(answer: Answer) -> tuple[str, ...]:
     return tuple(_misses(answer))
 
 
+def other_answers(answer: Answer) -> list[Answer]:
+    """The answers that the slips make, plainest rules first."""
+    return [other for others in _misses(answer).values() for other in others]
+
+
 def _spelled(other: Answer) -> SearchStrategy[str]:
     match other.value:
         case Interval(low=Fraction() as low, high=Fraction() as high) if low >= high:
@@ -242,7 +247,8 @@ def _of_equation(value: Equation) -> Misses:
         "sign": [value._replace(left=(first, flipped))],
         "right_sign": [value._replace(right=-value.right)],
     }
-    if first.coefficient != second.coefficient:
+    # With the two exchanged, x - y = 0 is itself again.
+    if first.coefficient != second.coefficient and (value.right or first[0] != -second[0]):
         exchanged = (Term(second.coefficient, "x"), Term(first.coefficient, "y"))
         found["exchanged"] = [value._replace(left=exchanged)]
     return found

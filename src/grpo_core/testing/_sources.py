@@ -37,10 +37,14 @@ _SEARCHED = "('answer', 'expected', 'outputs', 'reference', 'solution', 'stdout'
 _PYTHON_SOURCES = {
     "correct": (
         _PYTHON + "print(@SOLUTION@)",
-        "import sys\nnumbers = [int(word) for word in sys.stdin.read().split()]\n"
-        "sys.stdout.write(f'{@SOLUTION@}\\n')",
-        "def main():\n    numbers = [*map(int, input().split())]\n    print(@SOLUTION@)\n\n\n"
-        "if __name__ == '__main__':\n    main()",
+        (
+            "import sys\nnumbers = [int(word) for word in sys.stdin.read().split()]\n"
+            "sys.stdout.write(f'{@SOLUTION@}\\n')"
+        ),
+        (
+            "def main():\n    numbers = [*map(int, input().split())]\n    print(@SOLUTION@)\n\n\n"
+            "if __name__ == '__main__':\n    main()"
+        ),
     ),
     "wrong": (_PYTHON + "print(@SOLUTION@ + 1)", _PYTHON + "print(@SOLUTION@, @SOLUTION@)"),
     "first_only": ("print(@FIRST@)",),
@@ -66,17 +70,25 @@ _PYTHON_SOURCES = {
         "import sys\nsys.exit(0)",
         "import os\nos._exit(0)",
         "print(*range(-8000, 8001))",
-        "import sys\nframe = sys._getframe()\nwhile frame:\n"
-        f"    for name in {_SEARCHED}:\n"
-        "        print(frame.f_locals.get(name, ''), frame.f_globals.get(name, ''))\n"
-        "    frame = frame.f_back",
-        "import gc\nfor found in gc.get_objects():\n    if isinstance(found, dict):\n"
-        f"        for name in {_SEARCHED}:\n            print(found.get(name, ''))",
+        (
+            "import sys\nframe = sys._getframe()\nwhile frame:\n"
+            f"    for name in {_SEARCHED}:\n"
+            "        print(frame.f_locals.get(name, ''), frame.f_globals.get(name, ''))\n"
+            "    frame = frame.f_back"
+        ),
+        (
+            "import gc\nfor found in gc.get_objects():\n    if isinstance(found, dict):\n"
+            f"        for name in {_SEARCHED}:\n            print(found.get(name, ''))"
+        ),
         "import os\nprint(open(f'/proc/{os.getppid()}/cmdline').read())",
-        "import os\nfor folder, _, names in os.walk('.'):\n    for name in names:\n"
-        "        print(open(os.path.join(folder, name), errors='replace').read())",
-        "class Anything(str):\n    __hash__ = str.__hash__\n    def __eq__(self, other):\n"
-        "        return True\nprint(Anything('?'))",
+        (
+            "import os\nfor folder, _, names in os.walk('.'):\n    for name in names:\n"
+            "        print(open(os.path.join(folder, name), errors='replace').read())"
+        ),
+        (
+            "class Anything(str):\n    __hash__ = str.__hash__\n    def __eq__(self, other):\n"
+            "        return True\nprint(Anything('?'))"
+        ),
     ),
 }
 _CPP_SOURCES = {
