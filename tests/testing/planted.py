@@ -24,16 +24,14 @@ from grpo_core.rewards import math_equivalent, verify_code, verify_format, verif
 
 
 def contents(text):
-    """What each box holds, in order."""
-    found = []
-    for opening in re.finditer(r"\\boxed\{", text):
-        depth = 1
-        for at in range(opening.end(), len(text)):
-            depth += {"{": 1, "}": -1}.get(text[at], 0) * (text[at - 1] != "\\")
-            if not depth:
-                found.append(text[opening.end() : at])
-                break
-    return found
+    """What each box holds, in the order in which they begin."""
+    found, opened = [], []
+    for brace in re.finditer(r"\\boxed\{|\\[{}]|[{}]", text):
+        if brace[0] in ("{", r"\boxed{"):
+            opened.append(brace)
+        elif brace[0] == "}" and opened and (box := opened.pop())[0] != "{":
+            found.append((box.end(), text[box.end() : brace.start()]))
+    return [content for _, content in sorted(found)]
 
 
 def answer_of(completion):

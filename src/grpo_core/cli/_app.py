@@ -11,6 +11,7 @@ import typer
 from rich.console import Console
 from rich.table import Table
 
+from grpo_core.cli._check import check
 from grpo_core.cli._columns import Columns
 from grpo_core.cli._explain import explained, printable, row_of, show, task_of
 from grpo_core.cli._progress import bar
@@ -207,6 +208,9 @@ def references(file: File, reference_column: Reference = None) -> None:
     typer.echo(f"{len(lines) - len(refused):,} of {len(lines):,} references can be read")
     if found:
         raise typer.Exit(FINDINGS)
+
+
+app.command()(check)
 
 
 @app.command()
