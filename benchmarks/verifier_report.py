@@ -12,14 +12,20 @@ import platform
 import re
 import sys
 from collections.abc import Callable
-from functools import cache
+from functools import cache, partial
 from importlib import import_module
 from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from types import ModuleType
 from typing import Any
 
-from grpo_core.rewards import magistral_reward, verify_language, verify_math
+from grpo_core.rewards import (
+    magistral_reward,
+    verify_code,
+    verify_format,
+    verify_language,
+    verify_math,
+)
 from grpo_core.testing import Report, check_verifier
 
 _SHOWN = 3  # shrunk cases of a check that are printed
@@ -90,16 +96,19 @@ SUBJECTS: list[tuple[Callable[..., Any], str, dict[str, Any]]] = [
     (gym_score_answer, "reasoning-gym `score_answer`", {}),
     (verify_math, "ours, `verify_math`", {}),
     (our_reward, "ours, `magistral_reward`", {}),
+    (partial(verify_format, kind="math"), "ours, `verify_format`", {"kind": "format"}),
     (verify_language, "ours, `verify_language`", {"kind": "language"}),
+    (partial(verify_code, allow_weak=True), "ours, `verify_code`", {"kind": "code"}),
 ]
 
 
 def main() -> None:
     """Print the document."""
     reports: list[Report] = []
+    check: Any = check_verifier  # options differ by subject
     for verifier, title, options in SUBJECTS:
         sys.stderr.write(f"{title}\n")
-        reports.append(check_verifier(verifier, **{"kind": "math", **options}))
+        reports.append(check(verifier, **{"kind": "math", **options}))
     packages = [
         "math-verify",
         "trl",

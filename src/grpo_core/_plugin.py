@@ -58,7 +58,8 @@ def pytest_collection_modifyitems(
 ) -> None:
     """One more item for each `--verifier`."""
     options = {"kind": config.getoption("--verifier-kind")}
-    for where in config.getoption("--verifier"):
+    names: list[str] = config.getoption("--verifier") or []
+    for where in names:
         verifier = found(where)
         item = VerifierItem.from_parent(session, name=where, verifier=verifier, options=options)
         items.append(item)

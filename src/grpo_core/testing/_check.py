@@ -17,7 +17,8 @@ from grpo_core.testing._report import Report
 
 _FIRST = Settings(
     max_examples=20, derandomize=True, database=None, deadline=None,
-    phases=[Phase.generate, Phase.shrink], suppress_health_check=list(HealthCheck),
+    phases=[Phase.generate, Phase.shrink],
+    suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
 )  # fmt: skip
 
 
@@ -138,7 +139,13 @@ def _sources(
     if kind is None and right is None and wrong is None:
         kind = "math"
     if kind is not None:
-        return replace(sources_of(kind), **cases)
+        usual = sources_of(kind)
+        return replace(
+            usual,
+            right=cases.get("right", usual.right),
+            wrong=cases.get("wrong", usual.wrong),
+            hostile=cases.get("hostile", usual.hostile),
+        )
     if right is None or wrong is None:
         raise ValueError("without a kind, give both right and wrong")
-    return Sources(**cases)
+    return Sources(cases["right"], cases["wrong"], cases.get("hostile", {}))

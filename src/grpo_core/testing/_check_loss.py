@@ -162,7 +162,7 @@ def _failure(found: Found, rule: "Rule", loss: "Loss") -> Failure:
     broken = _broken(rule, loss, found.case)
     batch = found.case.args[0] if broken is None else broken[1]
     return Failure(
-        "", found.message, "", _test(found.check, found.message, loss, batch), found.count
+        "", found.message, "", _test(found.check, found.message, loss, batch), found.times
     )
 
 

@@ -15,8 +15,6 @@ from grpo_core.testing._batches import TokenBatch
 JUNK = (float("nan"), float("inf"), float("-inf"), 1e30, -1e30, -800.0)
 STALE = (-1e30, -1000.0, -100.0, 100.0, 1000.0, 1e30)
 _PER_TOKEN = ("log_probs", "old_log_probs", "ref_log_probs", "advantages")
-_CLOSE = {"rtol": 1e-9, "atol": 1e-9}
-_HALF = {"rtol": 1e-4, "atol": 1e-5}
 
 
 @dataclass(frozen=True)
@@ -98,9 +96,9 @@ def micro_batches_add_up(loss: Loss, batch: TokenBatch, chance: Random) -> Broke
         one, some = loss.gradient(_rows(batch, chosen), total.rows(chosen))
         sums += one
         parts[chosen] = some
-    if not torch.allclose(sums, value, **_CLOSE):
+    if not torch.allclose(sums, value, rtol=1e-9, atol=1e-9):
         return f"is {value.item():g}, and {sums.item():g} in the parts {where}", batch
-    if not torch.allclose(parts, gradient, **_CLOSE):
+    if not torch.allclose(parts, gradient, rtol=1e-9, atol=1e-9):
         return f"has gradient {gradient.tolist()}, and {parts.tolist()} in the parts {where}", batch
     return None
 
@@ -116,9 +114,9 @@ def empty_rows_count_nowhere(loss: Loss, batch: TokenBatch, chance: Random) -> B
     longer.group_ids[-1] = group
     value, gradient = loss.gradient(batch)
     other, longer_gradient = loss.gradient(longer)
-    if not torch.allclose(value, other, **_CLOSE):
+    if not torch.allclose(value, other, rtol=1e-9, atol=1e-9):
         return f"is {value.item():g}, and {other.item():g} beside a row without a token", longer
-    if not torch.allclose(gradient, longer_gradient[:-1], **_CLOSE):
+    if not torch.allclose(gradient, longer_gradient[:-1], rtol=1e-9, atol=1e-9):
         return (
             f"has gradient {gradient.tolist()}, and {longer_gradient.tolist()} beside such a row",
             longer,
@@ -154,9 +152,9 @@ def order_and_names_do_not_matter(loss: Loss, batch: TokenBatch, chance: Random)
     renamed = torch.tensor([names[g] for g in batch.group_ids.tolist()])
     value, gradient = loss.gradient(batch)
     other, moved = loss.gradient(_rows(batch._replace(group_ids=renamed), order))
-    if not torch.allclose(value, other, **_CLOSE):
+    if not torch.allclose(value, other, rtol=1e-9, atol=1e-9):
         return f"is {value.item():g}, and {other.item():g} with rows as {order.tolist()}", batch
-    if not torch.allclose(gradient[order], moved, **_CLOSE):
+    if not torch.allclose(gradient[order], moved, rtol=1e-9, atol=1e-9):
         return f"has gradient {gradient[order].tolist()}, and {moved.tolist()} in that order", batch
     return None
 
@@ -194,7 +192,7 @@ def half_precision_is_widened(loss: Loss, batch: TokenBatch, chance: Random) -> 
     if half.dtype not in (torch.float32, torch.float64):
         return f"is {half.dtype} of bfloat16", narrow
     exact = loss.of(wide)
-    if exact.isfinite() and not torch.allclose(half.double(), exact, **_HALF):
+    if exact.isfinite() and not torch.allclose(half.double(), exact, rtol=1e-4, atol=1e-5):
         return f"is {half.item():g} in bfloat16, where {exact.item():g} is right", narrow
     return None
 

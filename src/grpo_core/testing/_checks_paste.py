@@ -55,7 +55,7 @@ def failure_of(
             body = [call]
     body[0] += f"  # {found.label}" if found.label else ""
     test = "\n".join(lines + [f"    {part}" for part in body])
-    return Failure(found.label, found.message, call, test, found.count)
+    return Failure(found.label, found.message, call, test, found.times)
 
 
 def _call(name: str, args: Args) -> str:
@@ -70,8 +70,10 @@ def import_of(function: Callable[..., Any]) -> tuple[str, str]:
         function = function.func
     name = getattr(function, "__qualname__", "")
     module = getattr(function, "__module__", "")
-    if not (name.isidentifier() and module and module != "__main__"):
+    if not (name.isidentifier() and module):
         return "# verifier = what was checked", "verifier"
+    if module == "__main__":
+        return f"# {name}: of the main module", name
     line = f"from {module} import {name}"
     if options:
         return (

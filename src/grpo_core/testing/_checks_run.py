@@ -202,5 +202,5 @@ def _ways(all_found: list[Found]) -> list[Found]:
         other = ways.setdefault(way, found)
         if other is not found:
             plainest = min(other, found, key=length)
-            ways[way] = plainest._replace(count=other.count + found.count)
+            ways[way] = plainest._replace(times=other.times + found.times)
     return list(ways.values())

@@ -26,7 +26,7 @@ class Found(NamedTuple):
     label: str
     case: Case
     message: str
-    count: int = 1
+    times: int = 1
     history: tuple[Args, ...] = ()
     """Calls that have to come before it, or beside it."""
 
@@ -96,13 +96,13 @@ def search(
             if wanted is None and is_new:
                 earlier = ways.setdefault(way, found)
                 plainest = min(earlier, found, key=length)
-                ways[way] = plainest._replace(count=earlier.count + (earlier is not found))
+                ways[way] = plainest._replace(times=earlier.times + (earlier is not found))
 
     options = settings(
         base,
         deadline=None,
         phases=(Phase.generate, Phase.shrink),
-        suppress_health_check=list(HealthCheck),
+        suppress_health_check=list(HealthCheck),  # pyright: ignore[reportArgumentType]
         report_multiple_bugs=False,
         print_blob=False,
     )
@@ -122,7 +122,7 @@ def search(
             with suppress(_FoundError, _OverError, Flaky):
                 test()
         plainest = min(last or sampled, sampled, key=length)
-        results.append(plainest._replace(count=sampled.count))
+        results.append(plainest._replace(times=sampled.times))
     return Sampled(results, examples, is_cut)
 
 
@@ -138,7 +138,7 @@ def sweep(cases: Iterable[Case], judge: Judge, *, seconds: float) -> Sampled:
         for check, message in judge(case).items():
             way = check, case.label
             found = ways.setdefault(way, Found(check, case.label, case, message, 0))
-            ways[way] = found._replace(count=found.count + 1)
+            ways[way] = found._replace(times=found.times + 1)
     return Sampled(list(ways.values()), examples, is_cut=False)
 
 
