@@ -105,9 +105,10 @@ def check_verifier(
         ...     mine,
         ...     right=numbers.map(lambda n: (f"It is {n}.", str(n))),
         ...     wrong=numbers.map(lambda n: (f"It is {10 * n + 1}.", str(n))),
+        ...     seconds=5.0,
         ... )
         >>> report["rejects_wrong"].failures[0].example
-        "mine('It is 1.', '0')"
+        "mine('It is 11.', '1')"
     """
     sources = _sources(right, wrong, hostile, kind)
     low, high = bounds

@@ -107,7 +107,7 @@ class Report:
                 label = f"{failure.label}: " if failure.label else ""
                 times = f" ({failure.count} cases)" if failure.count > 1 else ""
                 lines += ["", f"  {label}{failure.message}{times}"]
-                lines += [f"    {line}" for line in failure.test.splitlines()]
+                lines += [f"    {line}".rstrip() for line in failure.test.splitlines()]
         return "\n".join(lines)
 
 
