@@ -132,7 +132,7 @@ def test_a_verifier_that_never_ends_is_no_harm_to_the_harness():
     began = time.monotonic()
     report = checked(loops_always, deadline_seconds=0.5)
     assert "in_time" in report.failed
-    assert time.monotonic() - began < 40
+    assert time.monotonic() - began < 90
 
 
 def loops_always(completion, reference):

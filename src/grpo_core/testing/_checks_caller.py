@@ -13,7 +13,7 @@ from grpo_core.testing._checks_cases import Args, Outcome
 
 Verifier = Callable[..., Any]
 
-_WARM_SECONDS = 120.0  # the first call may load a model
+_WARM_SECONDS = 30.0  # the first call may load a model
 _LOST = 5  # deadlines that may be lost to calls that do not end; after that, none is begun
 
 
@@ -44,7 +44,10 @@ class Caller:
         self.calls, self.losses, self._allowed = 0, 0, _LOST
         self.seen: list[tuple[Args, Outcome]] = []
         """Calls of `outcome` and what became of them, in their order."""
+        self._warm_seconds = _WARM_SECONDS
         status, names = self.home.ask("modules", ordinary, seconds=_WARM_SECONDS, fresh=True)
+        if status == "timeout":  # even the first call does not end: it is not waited for again
+            self._warm_seconds = deadline_seconds
         self.loaded: list[str] = names if status == "done" else []
         self.home.preload(self.loaded)
 
@@ -56,7 +59,7 @@ class Caller:
                 return Outcome("skipped")
             if not self._is_warm:
                 self._is_warm = True
-                self.home.ask("call", self._ordinary, seconds=_WARM_SECONDS, fresh=True)
+                self.home.ask("call", self._ordinary, seconds=self._warm_seconds, fresh=True)
             self.calls += 1
             status, result = self.home.ask("call", args, seconds=self.deadline_seconds)
             self._memory[key] = self._read(status, result)
@@ -76,7 +79,7 @@ class Caller:
         """The calls one after the other in a process that made none before."""
         self._is_warm = False
         self.calls += len(many)
-        seconds = _WARM_SECONDS + self.deadline_seconds * len(many)
+        seconds = self._warm_seconds + self.deadline_seconds * len(many)
         status, results = self.home.ask(job, list(many), seconds=seconds, fresh=True)
         if status != "done":
             return [self._read(status, results)] * len(many)
@@ -87,7 +90,7 @@ class Caller:
     ) -> list[tuple[int, Outcome]]:
         """The answers that threads at once gave to each call, by its index."""
         self._is_warm = False
-        limit = _WARM_SECONDS + seconds
+        limit = self._warm_seconds + seconds
         status, results = self.home.ask(
             "in_threads", list(many), threads, seconds, folder_of(self.verifier), seconds=limit,
             fresh=True,
