@@ -168,7 +168,8 @@ How to read it: a spelling that is refused is a right answer that earns nothing,
 what a near miss or an attack earns is what a policy learns to farm. That a verifier reads no matrix
 is a limit rather than a bug; that it passes another answer is not. `thread_safe` matters where
 rewards are scored in threads, as asynchronous trainers do. A number in brackets counts the ways to
-fail, by class of case.
+fail, by class of case. On a slow machine checks end before all of their cases were tried, so that
+these numbers are lower bounds.
 """
 
 if __name__ == "__main__":
