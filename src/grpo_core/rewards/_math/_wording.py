@@ -21,6 +21,9 @@ _PROSE = re.compile(r"[^\W\d_]+(?:['’][^\W\d_]+)*|[0-9]+(?:\.[0-9]+)?")
 
 
 def choice(text: str) -> tree.Choice | None:
+    text = text.strip().rstrip("\\")  # of a last `\ `
+    if text.startswith("\\(") and text.endswith("\\)"):
+        text = text[2:-2]
     plain = _STYLE.sub(_space, text).strip()
     if not plain.isascii() or (len(plain) > 1 and plain[0] in "*oOcCaA"):
         plain = _NAMED_CHOICE.sub("", plain.strip("*"))
