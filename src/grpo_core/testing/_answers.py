@@ -64,7 +64,7 @@ def answers(kinds: Iterable[Kind] | None = None) -> SearchStrategy[Answer]:
     return st.one_of([_VALUES[kind].map(_named(kind)) for kind in names])
 
 
-def _named(kind: Kind):
+def _named(kind: Kind) -> Callable[[object], Answer]:
     return lambda value: plain.answer(kind, value)
 
 

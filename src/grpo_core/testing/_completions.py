@@ -167,7 +167,7 @@ _TAG_FLAWS = {
     "second_closing_tag": ("<think>|T|</think>|A|</think>", "<think>|T|</think>|</think>|A"),
 }
 _BOX_FLAWS = {
-    "no_box": ("@", "The answer is $@$.", "\\fbox{@}", "\\boxed @", ""),
+    "no_box": ("@", "The answer is $@$.", "\\fbox{@}", "\\boxed", ""),
     "empty_box": ("\\boxed{}", "@ \\boxed{ }", "$\\boxed{{}}$"),
     "unbalanced_box": ("\\boxed{@", "$\\boxed{@$", "\\boxed{{@}"),
     "box_in_code_only": ("```\n\\boxed{@}\n```", "`\\boxed{@}`", "```latex\n\\boxed{@}"),

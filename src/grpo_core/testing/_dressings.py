@@ -20,7 +20,7 @@ def _between_dollars(text: str) -> list[str]:
 
 
 def _outer_spaces(text: str) -> list[str]:
-    return [f" {text}", f"{text} ", f"\n{text}\n", f"\\, {text}", f"{text}\\ "]
+    return [f" {text}", f"{text} ", f"\n{text}\n", f"{text}\\ "]
 
 
 def _left_and_right(text: str) -> list[str]:
@@ -57,7 +57,7 @@ def _full_stop(text: str) -> list[str]:
 
 
 def _braces(text: str) -> list[str]:
-    return [f"{{{text}}}"] if is_formula(text) else []
+    return [f"{{{text}}}"] if is_formula(text) and "\\text" not in text else []
 
 
 DRESSINGS: dict[str, Callable[[str], list[str]]] = {

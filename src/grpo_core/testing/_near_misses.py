@@ -33,7 +33,7 @@ def near_misses(answer: Answer, *, rules: Iterable[str] | None = None) -> Search
         rules: Names from `miss_rules`: the slips. None is all of them.
 
     Returns:
-        The strategy. It shrinks to the plainest spelling of the first slip.
+        The strategy. It shrinks to the plain spelling of a slip.
 
     Raises:
         ValueError: If a rule is unknown or does not apply to this answer, or there is none.
