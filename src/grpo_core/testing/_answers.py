@@ -19,6 +19,7 @@ from grpo_core.testing._values import (
     Quantity,
     Sum,
     Term,
+    Value,
 )
 
 _KINDS: tuple[Kind, ...] = get_args(Kind)
@@ -64,14 +65,18 @@ def answers(kinds: Iterable[Kind] | None = None) -> SearchStrategy[Answer]:
     return st.one_of([_VALUES[kind].map(_named(kind)) for kind in names])
 
 
-def _named(kind: Kind) -> Callable[[object], Answer]:
+def _named(kind: Kind) -> Callable[[Value], Answer]:
     return lambda value: plain.answer(kind, value)
 
 
 def _decimals(places: int, *, low: int = -(10**6)) -> SearchStrategy[Fraction]:
     """Numbers that need one place or more after the point, up to so many."""
     digits = st.integers(low, 10**6).filter(lambda digits: digits % 10)
-    return st.builds(lambda digits, n: Fraction(digits, 10**n), digits, st.integers(1, places))
+    return st.builds(_shifted, digits, st.integers(1, places))
+
+
+def _shifted(digits: int, places: int) -> Fraction:
+    return Fraction(digits, 10**places)
 
 
 def _sums(*terms: SearchStrategy[Term], constant: bool, most: int) -> SearchStrategy[Sum]:
@@ -81,9 +86,11 @@ def _sums(*terms: SearchStrategy[Term], constant: bool, most: int) -> SearchStra
     ).map(lambda found: tuple(sorted(found, key=_order)))
     if not constant:
         return several
-    return st.builds(
-        lambda found, number: (*found, Term(number)) if number else found, several, _small
-    )
+    return st.builds(_with_constant, several, _small)
+
+
+def _with_constant(terms: Sum, number: Fraction) -> Sum:
+    return (*terms, Term(number)) if number else terms
 
 
 def _order(term: Term) -> tuple[str, int]:
@@ -120,11 +127,15 @@ def _radical(whole: Fraction, coefficient: Fraction, radicand: int) -> Sum:
     return (Term(whole), root) if whole else (root,)
 
 
+def _line(first: int, second: int, right: Fraction) -> Equation:
+    return Equation((Term(Fraction(first), "x"), Term(Fraction(second), "y")), right)
+
+
 def _complex(real: Fraction, imaginary: Fraction) -> Sum:
     return (Term(real), Term(imaginary, "i")) if real else (Term(imaginary, "i"),)
 
 
-_VALUES: dict[Kind, SearchStrategy[object]] = {
+_VALUES: dict[Kind, SearchStrategy[Value]] = {
     "integer": _integers,
     "rational": _rationals,
     "decimal": _decimals(6),
@@ -138,7 +149,7 @@ _VALUES: dict[Kind, SearchStrategy[object]] = {
     "tuple": st.lists(_items, min_size=2, max_size=4).map(tuple),
     "matrix": _matrices(),
     "equation": st.builds(
-        lambda a, b, c: Equation((Term(Fraction(a), "x"), Term(Fraction(b), "y")), c),
+        _line,
         st.integers(1, 20),
         st.one_of(st.integers(1, 20), st.integers(-20, -1)),
         _small,

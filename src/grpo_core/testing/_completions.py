@@ -66,11 +66,11 @@ def completions(answer: Answer | Program, *, spelling: str | None = None) -> Sea
     if isinstance(answer, Program) and spelling is not None:
         raise ValueError(f"a program has no spelling, got {spelling!r}")
     written = st.just(spelling) if spelling is not None else None
-    return st.builds(
-        lambda thoughts, text: f"<think>{thoughts}</think>{text}",
-        thoughts(),
-        final_texts(answer, written),
-    )
+    return st.builds(_joined, thoughts(), final_texts(answer, written))
+
+
+def _joined(before: str, after: str) -> str:
+    return f"<think>{before}</think>{after}"
 
 
 def thoughts() -> SearchStrategy[str]:
@@ -85,10 +85,8 @@ def final_texts(
     """What may stand after the tags."""
     if isinstance(answer, Program):
         name = {"python": ("python", "py"), "cpp": ("cpp", "c++")}[answer.language]
-        return st.builds(
-            lambda template, label: template.replace("%", label).replace("@", answer.source),
-            st.sampled_from(_FENCED),
-            st.sampled_from(name),
+        return st.tuples(st.sampled_from(_FENCED), st.sampled_from(name)).map(
+            lambda pair: pair[0].replace("%", pair[1]).replace("@", answer.source)
         )
     return (spellings(answer) if written is None else written).flatmap(_boxed)
 
@@ -137,12 +135,8 @@ def _malformed(answer: Answer | Program, flaw: str) -> SearchStrategy[Malformed]
     else:
         texts = st.just(answer.source) if isinstance(answer, Program) else spellings(answer)
         templates = st.sampled_from((_BOX_FLAWS | _FENCE_FLAWS)[flaw])
-        made = st.builds(
-            lambda template, before, text: f"<think>{before}</think>{template.replace('@', text)}",
-            templates,
-            thoughts(),
-            texts,
-        )
+        after = st.tuples(templates, texts).map(lambda pair: pair[0].replace("@", pair[1]))
+        made = st.builds(_joined, thoughts(), after)
     return made.map(lambda completion: Malformed(completion, flaw))
 
 

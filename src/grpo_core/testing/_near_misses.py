@@ -2,7 +2,7 @@
 
 from collections.abc import Callable, Iterable, Iterator
 from fractions import Fraction
-from typing import Any, cast
+from typing import Any
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
@@ -83,7 +83,7 @@ def _spelled(other: Answer) -> SearchStrategy[str]:
 
 
 def _misses(answer: Answer) -> dict[str, list[Answer]]:
-    found = cast("Misses", _SLIPS[answer.kind](answer.value))
+    found = _SLIPS[answer.kind](answer.value)
     return {
         rule: [plain.answer(_kind(answer, value), value) for value in kept]
         for rule, values in found.items()

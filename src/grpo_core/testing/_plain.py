@@ -2,8 +2,19 @@
 
 from collections.abc import Callable, Iterable
 from fractions import Fraction
+from typing import cast
 
-from grpo_core.testing._values import Answer, Equation, Interval, Kind, Quantity, Sum, Term
+from grpo_core.testing._values import (
+    Answer,
+    Equation,
+    Interval,
+    Kind,
+    Numbers,
+    Quantity,
+    Sum,
+    Term,
+    Value,
+)
 
 Number = Callable[[Fraction], str]
 
@@ -93,12 +104,12 @@ def matrix(rows: Iterable[Iterable[str]], environment: str = "pmatrix") -> str:
     return f"\\begin{{{environment}}} {body} \\end{{{environment}}}"
 
 
-def answer(kind: Kind, value: object) -> Answer:
+def answer(kind: Kind, value: Value) -> Answer:
     """An answer with its plainest spelling."""
-    return Answer(kind, _latex(kind, value), value)  # pyright: ignore[reportArgumentType]
+    return Answer(kind, _latex(kind, value), value)
 
 
-def _latex(kind: Kind, value: object) -> str:
+def _latex(kind: Kind, value: Value) -> str:
     match kind, value:
         case "percentage", Fraction():
             return digits_of(100 * value) + "\\%"
@@ -116,13 +127,11 @@ def _latex(kind: Kind, value: object) -> str:
             return f"{sum_of(value.left)} = {number(value.right)}"
         case _, Quantity():
             return f"{digits_of(value.amount)}\\text{{ {value.unit}}}"
-        case "matrix", tuple():
-            return matrix([map(number, row) for row in value])
-        case "set", tuple():
-            return f"\\{{{', '.join(map(number, value))}\\}}"
-        case "tuple", tuple():
-            return f"({', '.join(map(number, value))})"
-        case _, tuple():
-            return sum_of(value)
+        case "matrix", _:
+            return matrix([map(number, row) for row in cast("tuple[Numbers, ...]", value)])
+        case "set", _:
+            return f"\\{{{', '.join(map(number, cast('Numbers', value)))}\\}}"
+        case "tuple", _:
+            return f"({', '.join(map(number, cast('Numbers', value)))})"
         case _:
-            raise ValueError(f"no {kind} is worth {value!r}")
+            return sum_of(cast("Sum", value))
