@@ -50,7 +50,10 @@ def pytest_pycollect_makeitem(
         return None
     if obj.__module__ != collector.obj.__name__ and not name.startswith("test"):
         return None
-    return VerifierItem.from_parent(collector, name=name, verifier=obj, options=dict(mark.kwargs))
+    options = dict(mark.kwargs)
+    return VerifierItem.from_parent(  # pyright: ignore[reportUnknownMemberType] - pytest's **kw
+        collector, name=name, verifier=obj, options=options
+    )
 
 
 def pytest_collection_modifyitems(
@@ -61,7 +64,9 @@ def pytest_collection_modifyitems(
     names: list[str] = config.getoption("--verifier") or []
     for where in names:
         verifier = found(where)
-        item = VerifierItem.from_parent(session, name=where, verifier=verifier, options=options)
+        item = VerifierItem.from_parent(  # pyright: ignore[reportUnknownMemberType] - pytest's
+            session, name=where, verifier=verifier, options=options
+        )
         items.append(item)
 
 
@@ -96,7 +101,7 @@ class VerifierItem(pytest.Item):
     def __init__(
         self, *, verifier: Callable[..., Any], options: dict[str, Any], **keywords: Any
     ) -> None:
-        super().__init__(**keywords)
+        super().__init__(**keywords)  # pyright: ignore[reportUnknownMemberType] - pytest's
         self.verifier, self.options = verifier, options
         for mark in getattr(verifier, "pytestmark", ()):
             self.add_marker(getattr(pytest.mark, mark.name)(*mark.args, **mark.kwargs))

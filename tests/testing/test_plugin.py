@@ -3,11 +3,16 @@
 import os
 import subprocess
 import sys
+from importlib.metadata import entry_points
 from pathlib import Path
 
 import pytest
 
+# Installed, the plugin is loaded by itself, and pytest refuses it a second time.
+PLUGIN = "grpo_core._plugin"
+NAMED = [] if any(e.value == PLUGIN for e in entry_points(group="pytest11")) else ["-p", PLUGIN]
 SRC = Path(__file__).resolve().parents[2] / "src"
+INHERITED = [*filter(None, [os.environ.get("PYTHONPATH")])]
 MODULE = """
 import pytest
 
@@ -42,10 +47,13 @@ def run(tmp_path):
         return subprocess.run(
             [
                 sys.executable, "-W", "error", "-m", "pytest", "-q", "-p", "no:cacheprovider",
-                "-p", "grpo_core._plugin", *arguments,
+                *NAMED, *arguments,
             ],
             cwd=tmp_path, capture_output=True, text=True, check=False, timeout=300,
-            env=os.environ | {"PYTHONPATH": f"{SRC}{os.pathsep}{tmp_path}", "PYTEST_ADDOPTS": ""},
+            env=os.environ | {
+                "PYTHONPATH": os.pathsep.join([str(SRC), str(tmp_path), *INHERITED]),
+                "PYTEST_ADDOPTS": "",
+            },
         )  # fmt: skip
 
     return run
