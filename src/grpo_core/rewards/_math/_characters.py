@@ -33,7 +33,13 @@ _GROUPED_TIGHT = re.compile(
 )
 _OUTER = re.compile(r"(?:\s|\$|\\[()\[\]]|\\[,;:! ])+")
 _BRACKET = re.compile(r"[(\[]|\\\{")
-_SPACED = re.compile(r"[+-]?[1-9][0-9]{0,2}(?:[ ~][0-9]{3})+")
+_SPACED = re.compile(
+    r"[+-]?[1-9][0-9]{0,2}(?P<space>[ ~\u00a0]|\\[ ;:])[0-9]{3}(?:(?P=space)[0-9]{3})*(?:\.[0-9]+)?"
+)
+_SPACE = re.compile(r"[ ~\u00a0\\;:]")
+_BEFORE = re.compile(r"(?:[\s~$]|\\[,;:! (\[]|\\displaystyle(?![A-Za-z]))+")
+_AFTER = re.compile(r"(?<![\\\s~$])(?:[\s~$]|\\[,;:! )\]])+\Z")
+_BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
 _TIMES_TEN = re.compile(r"(?<=[0-9]) ?x ?(?=10\s*\^)")
 _PRIME = re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))")
 
@@ -84,8 +90,9 @@ def plain(text: str) -> str:
         text = _GROUPED_TIGHT.sub(lambda found: re.sub("[^0-9]", "", found[0]), text)
     if "," in text and not _BRACKET.search(_OUTER.sub(" ", text)):
         text = _GROUPED.sub(lambda found: found[0].replace(",", ""), text)
-    if (" " in text or "~" in text) and _SPACED.fullmatch(text.strip(" $")):
-        text = re.sub("[ ~]", "", text)
+    text = _bare(text)
+    if _SPACED.fullmatch(text):
+        text = _SPACE.sub("", text)
     if "C" in text or "P" in text:
         text = _CHOOSE.sub(r"\3(\1\2,\4)", text)
     if "m." in text or "M." in text:
@@ -93,6 +100,29 @@ def plain(text: str) -> str:
     if "\\dot" in text:
         text = _DOTTED.sub(r"\\overline{\1\2\3}", text)
     return _TIMES_TEN.sub(r"\\times ", text) if "x" in text and "10" in text else text
+
+
+def _bare(text: str) -> str:
+    """The text without what is set around all of it: spaces, dollars and braces."""
+    for _ in range(3):  # deeper is nobody's answer
+        start = _BEFORE.match(text)
+        text = _AFTER.sub("", text[start.end() if start else 0 :])
+        if not _is_group(text):
+            break
+        text = text[1:-1]
+    return text
+
+
+def _is_group(text: str) -> bool:
+    """Whether the first brace is closed by the last character."""
+    if text[:1] != "{" or text[-1:] != "}":
+        return False
+    depth = 0
+    for brace in _BRACE.finditer(text):
+        depth += (brace[0] == "{") - (brace[0] == "}")
+        if not depth and brace[0] == "}":
+            return brace.end() == len(text)
+    return False
 
 
 def _degrees(found: re.Match[str]) -> str:

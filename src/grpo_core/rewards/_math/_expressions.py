@@ -25,6 +25,7 @@ _TIGHT_OPS = frozenset(("frac", "sqrt", "binom"))
 _OPENINGS = frozenset((
     "(", "group(", "abs(", "floor(", "ceil(", "[", "|", "begin", "<(", "sum", "prod", "int", "lim",
 ))  # fmt: skip
+_I = tree.Constant("i")
 _ORDINALS = frozenset(("th", "st", "nd", "rd"))
 
 
@@ -123,6 +124,9 @@ class Expressions:
         """`left` times what stands beside it, or the mixed number that both are."""
         before, token = self.tokens[self.at - 1], self.peek()
         if token.kind == "number" and _is_power(left) and token.spaced:
+            self.at += 1
+            return tree.times(left, self._raised(number(self, token.text)))
+        if token.kind == "number" and left == _I and not token.spaced:  # 3 + i2
             self.at += 1
             return tree.times(left, self._raised(number(self, token.text)))
         if token.kind == "number":
