@@ -47,7 +47,7 @@ def value_of(kind, text):
 
 def undressed(text):
     """Without what only dresses: dollars, sizes, spaces, signs of other alphabets, a full stop."""
-    text = re.sub(r"(?<!\\)\\[,; !]|~", " ", text)
+    text = re.sub(r"(?<!\\)\\[,;: !]|~", " ", text)
     for mark in ("\\displaystyle", "\\left", "\\right", "\\(", "\\)", "$"):
         text = text.replace(mark, "")
     text = text.strip()
@@ -214,7 +214,7 @@ class Reader:
     """Sums, products and powers by recursive descent."""
 
     def __init__(self, text):
-        # Thousands, in four ways; anything else between digits stays and is read or refused.
+        # Thousands; anything else between digits stays and is read or refused.
         grouped = re.fullmatch(r"-?\d{1,3}((?:,|\{,\}| )\d{3}(?!\d))+(\.\d+)?", text.strip())
         text = re.sub(r"[,{} ]", "", text) if grouped else text
         self.at, self.tokens = 0, []

@@ -55,6 +55,7 @@ RULES = {
     "complex": {*SUM, "upright"},
     "quantity": {
         "unit_upright", "unit_bare", "unit_space", "unit_word", "unit_converted", "amount",
+        "braces",
     },
     "angle": {"braced_circle", "degree_sign", "degree_word", "degree_space", "braces"},
     "choice": {

@@ -57,7 +57,7 @@ def _full_stop(text: str) -> list[str]:
 
 
 def _braces(text: str) -> list[str]:
-    return [f"{{{text}}}"] if is_formula(text) and "\\text" not in text else []
+    return [f"{{{text}}}"] if is_formula(text) else []
 
 
 DRESSINGS: dict[str, Callable[[str], list[str]]] = {

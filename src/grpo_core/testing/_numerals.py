@@ -95,5 +95,5 @@ def _thousands(digits: str) -> Iterable[str]:
     whole, point, rest = digits.removeprefix("-").partition(".")
     head = len(whole) % 3 or 3
     groups = [whole[:head], *(whole[i : i + 3] for i in range(head, len(whole), 3))]
-    for separator in (",", "{,}", "\\,"):
+    for separator in (",", "{,}", "\\,", " ", "~", "\\ ", "\\;", "\\:"):
         yield sign + separator.join(groups) + point + rest

@@ -20,7 +20,6 @@ _PLAIN = "plain"
 # `A.` and `(A)` are labels; a bracket around them that grows with what it holds is none.
 _UNDRESSED = {
     "choice": {"left_right", "full_stop", "braces", "display_style"},
-    "quantity": {"braces"},
 }
 
 
