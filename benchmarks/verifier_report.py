@@ -1,5 +1,6 @@
 """What `check_verifier` finds in verifiers that people use, and in ours: docs/verifier-report.md.
 
+    pip install 'grpo_core[testing,maths,language]' 'trl>=1.16'
     pip download --no-deps verl==0.9.1 && python -m zipfile -e verl-*.whl peers
     pip install --no-deps --target peers reasoning-gym==0.1.25 pylatexenc==2.10
     PYTHONPATH=peers python benchmarks/verifier_report.py > docs/verifier-report.md

@@ -15,6 +15,8 @@ from grpo_core.testing._values import Kind
 from testing import exact_oracle as oracle
 
 KINDS = get_args(Kind)
+LARGE = ("matrix", "polynomial", "trigonometric")
+SEEN = [pytest.param(kind, marks=pytest.mark.slow) if kind in LARGE else kind for kind in KINDS]
 DRESSED = {"plain", "spaces", "dollars", "display_style", "full_stop"}
 NUMBER = {"text", "bold", "assignment", "scientific", "braces", "unicode_minus"}
 SUM = {"tight", "order", "times", "over", "decimal", "common_denominator", "factored", "braces"}
@@ -162,7 +164,7 @@ def _sympy(value, kind):
     return sp.FiniteSet(*items) if kind == "set" else items
 
 
-@pytest.mark.parametrize("kind", KINDS)
+@pytest.mark.parametrize("kind", SEEN)
 def test_every_rule_of_a_kind_is_reached_and_has_a_text_of_its_own(kind):
     seen, slips = set(), set()
 
