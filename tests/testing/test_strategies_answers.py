@@ -69,7 +69,7 @@ SLIPS = {
     "integer": {"off_by_one", "sign", "tenfold", "digits_swapped", "digit_dropped"},
     "rational": {"numerator", "denominator", "sign", "inverted", "off_by_one"},
     "decimal": {"off_by_one", "sign", "tenfold", "last_digit", "point"},
-    "percentage": {"off_by_one", "sign", "tenfold"},
+    "percentage": {"no_percent_sign", "off_by_one", "sign", "tenfold"},
     "radical": {"off_by_one", "sign", "dropped_term", "argument"},
     "interval": {"off_by_one", "end_included_or_not", "swapped_ends", "half"},
     "set": {"off_by_one", "sign", "extra", "dropped"},

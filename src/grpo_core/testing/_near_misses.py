@@ -85,14 +85,16 @@ def _spelled(other: Answer) -> SearchStrategy[str]:
 def _misses(answer: Answer) -> dict[str, list[Answer]]:
     found = _SLIPS[answer.kind](answer.value)
     return {
-        rule: [plain.answer(_kind(answer, value), value) for value in kept]
+        rule: [plain.answer(_kind(answer, value, rule), value) for value in kept]
         for rule, values in found.items()
         if (kept := [value for value in values if value != answer.value])
     }
 
 
-def _kind(answer: Answer, value: object) -> Any:
-    """The kind of a slip: an inverted fraction may be whole."""
+def _kind(answer: Answer, value: object, rule: str) -> Any:
+    """The kind of a slip: an inverted fraction may be whole, and 50 is no percentage."""
+    if rule == "no_percent_sign" and isinstance(value, Fraction):
+        return "integer" if value.denominator == 1 else "decimal"
     if answer.kind in ("integer", "rational") and isinstance(value, Fraction):
         return "integer" if value.denominator == 1 else "rational"
     return answer.kind
@@ -139,7 +141,11 @@ def _of_decimal(value: Fraction) -> Misses:
 
 def _of_percentage(value: Fraction) -> Misses:
     point = Fraction(1, 100)
-    return {"off_by_one": [value + point], "tenfold": [10 * value], "sign": [-value]}
+    return {"no_percent_sign": [100 * value]} | {
+        "off_by_one": [value + point],
+        "tenfold": [10 * value],
+        "sign": [-value],
+    }
 
 
 def _of_sum(terms: Sum) -> Misses:
