@@ -7,6 +7,8 @@ Nothing is imported until a door is opened:
 - `grpo_core.losses`: log-probs, ratios, surrogates and means, as functions on tensors.
 - `grpo_core.off_policy`: importance weights for samples of another policy.
 - `grpo_core.metrics`: statistics that add up over micro-batches and ranks.
+- `grpo_core.adapters`: rewards and losses in the trainer you have.
+- `grpo_core.testing`: property tests of reward functions and losses, built on Hypothesis.
 - `grpo_core.recipes`: the demo, `python -m grpo_core.recipes.demo`.
 """
 
