@@ -86,8 +86,9 @@ def differentiated(
 
 def _checked(result: Any, log_probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
     """Losses [rows] and metrics, of what the caller's function returned."""
-    pair = cast("tuple[Any, ...]", result if isinstance(result, tuple) else (result, {}))
-    losses, metrics = pair if len(pair) == 2 else (pair, {})
+    nothing: dict[str, Any] = {}
+    pair = cast("tuple[Any, ...]", result if isinstance(result, tuple) else (result, nothing))
+    losses, metrics = pair if len(pair) == 2 else (pair, nothing)
     if not isinstance(losses, Tensor) or not isinstance(metrics, dict):
         raise TypeError(
             "loss_fn must return the loss of each token, or (that, a dict of metrics), got "
