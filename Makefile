@@ -30,7 +30,9 @@ imports: $(VENV)/.dev
 	$(BIN)/lint-imports --no-cache
 
 tests: $(VENV)/.dev
-	$(BIN)/python -m pytest -m "not slow" --numprocesses auto
+	$(BIN)/python -m pytest -m "not slow" --numprocesses auto tests src
+# The fences of a document are one program, which xdist would deal out.
+	$(BIN)/python -m pytest -m "not slow" README.md docs
 
 # The same tests once more, with every annotation checked as it is called.
 shapes: $(VENV)/.dev
@@ -48,7 +50,8 @@ trainers: $(VENV)/.dev
 	$(BIN)/python tests/trainers.py
 
 test-trainers: trainers
-	$(BIN)/python -m pytest --numprocesses auto -rs tests/adapters tests/cli/test_serve.py docs/trainers
+	$(BIN)/python -m pytest --numprocesses auto -rs tests/adapters tests/cli/test_serve.py
+	$(BIN)/python -m pytest docs/trainers
 
 mutants: $(VENV)/.dev
 	$(BIN)/python tests/mutants/run.py
