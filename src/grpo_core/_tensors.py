@@ -1,6 +1,7 @@
 """What the torch doors share: checks of shape and dtype, widening, and sums over ids."""
 
 import math
+import threading
 from collections.abc import Generator, Sequence
 from contextlib import contextmanager
 from importlib.util import find_spec
@@ -91,24 +92,28 @@ def sum_by_slot(values: Tensor, slots: Int[Tensor, " n"]) -> Tensor:
     return torch.zeros_like(values).index_add(0, slots, values)
 
 
-# Tokens may be a chunk [1, n] of a batch: of rows of this width, or cut anywhere, where it is 0.
-_chunk_width: int | None = None
+class _Chunk(threading.local):
+    """Tokens may be a chunk [1, n] of a batch: of rows of this width, or, at 0, cut anywhere."""
+
+    width: int | None = None
+
+
+_chunk = _Chunk()
 
 
 @contextmanager
 def chunk_of(width: int) -> Generator[None]:
     """What is called inside gets a chunk of a batch: whole rows of this width, or, at 0, any."""
-    global _chunk_width  # noqa: PLW0603 - so that the user's function in between need not know
-    outer, _chunk_width = _chunk_width, width
+    outer, _chunk.width = _chunk.width, width  # the user's function in between need not know
     try:
         yield
     finally:
-        _chunk_width = outer
+        _chunk.width = outer
 
 
 def check_whole_batch(name: str) -> None:
     """Raise `ValueError` inside `chunk_of`, for what needs the whole batch to be right."""
-    if _chunk_width is not None:
+    if _chunk.width is not None:
         raise ValueError(
             f"{name} needs the whole batch and sees a chunk of it here: call it outside of loss_fn "
             "and give what it returns as a per-token tensor, or as mean="
@@ -117,12 +122,12 @@ def check_whole_batch(name: str) -> None:
 
 def _rows_of_chunk(values: Tensor) -> Tensor:
     """A chunk [1, n] as the rows of the batch that it is made of."""
-    if _chunk_width == 0:
+    if _chunk.width == 0:
         raise ValueError(
             "a chunk may cut a sequence here: what couples the tokens of a sequence needs "
             "whole_sequences=True"
         )
-    return values.reshape(-1, max(1, _chunk_width or 0))
+    return values.reshape(-1, max(1, _chunk.width or 0))
 
 
 def sequence_slots(segment_ids: Int[Tensor, "batch seq"]) -> Int[Tensor, " batch*seq"]:
@@ -141,7 +146,7 @@ def sequence_sum(
     if segment_ids is not None:
         check_same_shape(values=values, segment_ids=segment_ids)
     shape = values.shape
-    if _chunk_width is not None:
+    if _chunk.width is not None:
         values = _rows_of_chunk(values)
         segment_ids = None if segment_ids is None else _rows_of_chunk(segment_ids)
     if segment_ids is None:

@@ -20,6 +20,7 @@ from adapter_verifiers import TRAINERS
 from grpo_core.adapters.areal import NotScoredError, areal_reward
 from grpo_core.adapters.openrlhf import openrlhf_reward
 from grpo_core.adapters.prime_rl import verifiers_reward
+from grpo_core.adapters.skyrl import skyrl_env
 from grpo_core.adapters.slime import slime_reward
 from grpo_core.adapters.trl import trl_reward
 from grpo_core.adapters.verl import verl_reward
@@ -203,3 +204,10 @@ def test_adapters_import_neither_torch_nor_a_trainer_for_a_reward():
     done = subprocess.run(command, capture_output=True, text=True, check=True)
     heavy = {"torch", "numpy", "trl", "verl", "ray", "skyrl_gym", "verifiers"}
     assert not heavy & set(done.stdout.split())
+
+
+@pytest.mark.parametrize("make", [verl_reward, openrlhf_reward, slime_reward, skyrl_env])
+@pytest.mark.parametrize("value", [float("nan"), float("inf")])
+def test_what_stands_for_no_score_is_a_number(make, value):
+    with pytest.raises(ValueError, match="unscored must be a finite number"):
+        make(verify_math, unscored=value)()

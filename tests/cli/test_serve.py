@@ -111,6 +111,7 @@ def call(*arguments):
 
 def test_wrong_use_ends_with_2_and_one_line(tmp_path):
     for arguments, says in [
+        (["math", "--unscored", "nan"], "unscored must be a finite number, got nan"),
         (["physics"], "a verifier is math, code or package.module:function, got 'physics'"),
         (["adapter_verifiers:nobody"], "has no attribute 'nobody'"),
         (["no_such_module:verify"], "No module named 'no_such_module'"),

@@ -1,6 +1,7 @@
 """linear_token_loss: any per-token loss, in one pass over hidden states."""
 
 import math
+from concurrent.futures import ThreadPoolExecutor
 
 import pytest
 import torch
@@ -638,3 +639,23 @@ def test_a_tuple_of_another_length_raises(result):
     tokens, mask = torch.zeros(1, 2, dtype=torch.long), torch.ones(1, 2, dtype=torch.bool)
     with pytest.raises(TypeError, match="loss_fn must return"):
         linear_token_loss(odd, hidden, weight, tokens, mask=mask, total=None)
+
+
+def test_another_thread_is_not_inside_the_loss_of_this_one():
+    hidden, weight = torch.randn(2, 3, 4, requires_grad=True), torch.randn(5, 4)
+    tokens, mask = torch.zeros(2, 3, dtype=torch.long), torch.ones(2, 3, dtype=torch.bool)
+    new, old = torch.randn(2, 3), torch.randn(2, 3)
+    wanted = sequence_log_ratio(new, old, mask), token_mean(new, mask)
+    found = []
+
+    def meanwhile(log_probs):
+        with ThreadPoolExecutor(1) as pool:
+            other = pool.submit(lambda: (sequence_log_ratio(new, old, mask), token_mean(new, mask)))
+            found.append(other.result())
+        return -log_probs
+
+    linear_token_loss(
+        meanwhile, hidden, weight, tokens, mask=mask, total=None, whole_sequences=True
+    )
+    for a, b in zip(found[0], wanted, strict=True):
+        assert torch.equal(a, b)

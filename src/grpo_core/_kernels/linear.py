@@ -29,12 +29,12 @@ from grpo_core._kernels.linear_launch import (
     empty_kept,
     hidden_product,
     lift_of,
-    on,
     power_of_two,
     readable,
     summed,
     triton_product,
 )
+from grpo_core._kernels.shared import on
 
 __all__ = [
     "FAST_ROWS",

@@ -4,7 +4,7 @@ import triton
 import triton.language as tl
 
 from grpo_core._kernels.linear_gemm import REFERENCE, SCALE, SHIFT, STATE, TOKEN, TOTAL
-from grpo_core._kernels.linear_sums import LN2, log1p
+from grpo_core._kernels.shared import LN2, log1p
 
 
 @triton.jit

@@ -11,7 +11,8 @@ depend on the row and the tile alone, stored or not: scoring and training give t
 import triton
 import triton.language as tl
 
-LOG2E: tl.constexpr = tl.constexpr(1.4426950408889634)
+from grpo_core._kernels.shared import LOG2E
+
 # Columns of a row of `state`: the reference in bits, the sum of the others' exponentials against
 # it, the target's logit above it in bits (0 unless the row was repaired), k, and the token: -1 off
 # the mask, -2 if such a row is not tame; exact as a float for any vocabulary below 2^24.

@@ -1,6 +1,5 @@
 """The kernels of `linear` with their grids, tiles and scratch, for tensors as they come."""
 
-from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -14,17 +13,13 @@ from grpo_core._kernels.linear_gemm import SCALE, STATE, exponentials_kernel
 from grpo_core._kernels.linear_product import product_kernel
 from grpo_core._kernels.linear_repair import largest_kernel, repair_kernel
 from grpo_core._kernels.linear_sums import mark_kernel, target_kernel, totals_kernel
+from grpo_core._kernels.shared import on
 
 # Below so many rows, the products of the backward are few tiles or short sums: cuBLAS has more ways
 # to cut them.
 SHORT = 4096
 STATE_COLUMNS = int(STATE.value)
 LIFT = 12  # p |log p + entropy| stays below 14 for any vocabulary: 2^12 times that fits float16
-
-
-def on(tensor: Tensor) -> AbstractContextManager[None]:
-    """Triton launches on the current device, whatever its arguments are on."""
-    return torch.cuda.device(tensor.device) if tensor.is_cuda else nullcontext()
 
 
 def readable(tensor: Tensor) -> Tensor:

@@ -4,7 +4,6 @@ import triton
 import triton.language as tl
 
 from grpo_core._kernels.linear_gemm import (
-    LOG2E,
     REFERENCE,
     SCALE,
     SHIFT,
@@ -13,8 +12,8 @@ from grpo_core._kernels.linear_gemm import (
     TOTAL,
     capped,
 )
+from grpo_core._kernels.shared import LN2, LOG2E, log1p
 
-LN2: tl.constexpr = tl.constexpr(0.6931471805599453)
 # A sum above this, 2^100, takes the row to the repair: E, and the row factors, which are smaller by
 # as much, stay inside bfloat16's range.
 MAX_TOTAL: tl.constexpr = tl.constexpr(1267650600228229401496703205376.0)
@@ -22,13 +21,6 @@ MAX_TOTAL: tl.constexpr = tl.constexpr(1267650600228229401496703205376.0)
 FAR: tl.constexpr = tl.constexpr(1e30)
 # With a hidden state below it no logit comes near FAR; above it, NaN too, such a row is masked.
 TAME: tl.constexpr = tl.constexpr(1e10)
-
-
-@triton.jit
-def log1p(s):
-    # The device's logarithm loses its digits near 1; there the series has them.
-    small = s * (1 - s * (1 / 2 - s * (1 / 3 - s * (1 / 4 - s * (1 / 5 - s * (1 / 6))))))
-    return tl.where(s < 0.0625, small, tl.log(1.0 + s))
 
 
 @triton.jit

@@ -50,10 +50,7 @@ def serve(
         list[str] | None, typer.Option(help="Of verdicts, logged one by one; may be repeated.")
     ] = None,
     unscored: Annotated[
-        float,
-        typer.Option(
-            min=-1e6, max=1e6, help="The reward where the verifier has no score.", clamp=False
-        ),
+        float, typer.Option(help="The reward where the verifier has no score.")
     ] = 0.0,
 ) -> None:
     """Score for OpenRLHF's --reward.remote_url: POST {query, prompts, labels}, GET /health.

@@ -23,6 +23,13 @@ _LOG = getLogger("grpo_core.adapters")
 _FAULTS = frozenset(("invalid_reference", "error", "worker_died", "timeout", "not_a_number"))
 
 
+def check_unscored(value: float) -> float:
+    """What a trainer is told where there is no score: NaN would reach its loss."""
+    if not isfinite(value):
+        raise ValueError(f"unscored must be a finite number, got {value}")
+    return value
+
+
 class Asked(NamedTuple):
     """One completion, what else the verifier needs, and the trainer's own number of the row."""
 

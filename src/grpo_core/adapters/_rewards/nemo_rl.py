@@ -6,7 +6,7 @@ from functools import cache
 from math import inf
 from typing import Any
 
-from grpo_core.adapters._rewards._asked import Asked, Question, name_of
+from grpo_core.adapters._rewards._asked import Asked, Question, check_unscored, name_of
 from grpo_core.adapters._rewards._columns import text_of, value_of
 from grpo_core.adapters._rewards._pools import check_workers, pool_of
 
@@ -54,7 +54,7 @@ def nemo_rl_environment(
     check_workers(workers)
     question = Question(verifier, column, problem)
     members = {
-        "question": question, "unscored": unscored,
+        "question": question, "unscored": check_unscored(unscored),
         "workers": workers, "timeout_seconds": timeout_seconds,
     }  # fmt: skip
     return type(f"Environment_{name_of(verifier)}", (_environment_base(),), members)

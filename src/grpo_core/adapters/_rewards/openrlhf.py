@@ -5,7 +5,13 @@ from logging import getLogger
 from math import inf
 from typing import Any, Literal
 
-from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, Scored
+from grpo_core.adapters._rewards._asked import (
+    Asked,
+    Question,
+    RewardBase,
+    Scored,
+    check_unscored,
+)
 from grpo_core.adapters._rewards._columns import text_of
 from grpo_core.adapters._rewards._pools import check_workers, pool_of
 
@@ -74,6 +80,7 @@ def openrlhf_reward(
     if isinstance(reasons, str):
         raise TypeError("reasons must be several texts, got one")
     question = Question(verifier, column, problem)
+    check_unscored(unscored)
     return OpenrlhfReward(question, name, end, tuple(reasons), unscored, workers, timeout_seconds)
 
 

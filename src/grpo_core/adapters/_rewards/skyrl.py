@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from functools import cache
 from typing import Any
 
-from grpo_core.adapters._rewards._asked import Asked, Question, Scored, name_of
+from grpo_core.adapters._rewards._asked import Asked, Question, Scored, check_unscored, name_of
 from grpo_core.adapters._rewards._columns import text_of, value_of
 
 GROUND_TRUTH, PROMPT = "ground_truth", "prompt"
@@ -46,7 +46,7 @@ def skyrl_env(
         TypeError: If the verifier cannot be called; when stepped, if an action is no text.
     """
     question = Question(verifier, column, problem)
-    members = {"question": question, "unscored": unscored}
+    members = {"question": question, "unscored": check_unscored(unscored)}
     return type(f"Env_{name_of(verifier)}", (_env_base(),), members)
 
 

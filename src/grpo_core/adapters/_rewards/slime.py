@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping, Sequence
 from math import inf
 from typing import Any, cast
 
-from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase
+from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, check_unscored
 from grpo_core.adapters._rewards._columns import text_of, value_of
 from grpo_core.adapters._rewards._pools import check_workers, pool_of
 
@@ -65,6 +65,7 @@ def slime_reward(
     """
     check_workers(workers)
     question = Question(verifier, column, problem, length)
+    check_unscored(unscored)
     return SlimeReward(question, name, unscored, workers, timeout_seconds)
 
 

@@ -5,7 +5,7 @@ from collections.abc import Callable, Mapping
 from functools import cache
 from typing import Any
 
-from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, Scored
+from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, Scored, check_unscored
 from grpo_core.adapters._rewards._columns import text_of, value_of
 
 GROUND_TRUTH = "ground_truth"
@@ -61,7 +61,7 @@ class VerlReward(RewardBase):
 
     def __init__(self, question: Question, name: str | None, unscored: float) -> None:
         super().__init__(question, name)
-        self.unscored = unscored
+        self.unscored = check_unscored(unscored)
 
     def __call__(
         self,
