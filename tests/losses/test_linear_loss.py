@@ -27,7 +27,7 @@ from grpo_core.losses import (
     token_weights,
 )
 from grpo_core.metrics import EffectiveSampleSize, Mean, Range
-from linear_cases import BIAS, HEAT, VOCAB, WEIGHT, WIDTH, leaves, small_tiles
+from linear_cases import BIAS, HEAT, VOCAB, WEIGHT, WIDTH, exact_products, leaves, small_tiles
 from variants import MEANS, PER_TOKEN, Batch, random_batch
 from watchers import Peak, Products
 
@@ -208,6 +208,7 @@ def test_without_gradients_nothing_but_the_scoring_is_done():
     assert not run(hidden, WEIGHT, tokens, batch.mask).loss.requires_grad
 
 
+@exact_products
 @pytest.mark.no_shape_hook
 def test_lean_keeps_some_tiles_beside_the_gradients_and_fast_a_chunk_too(monkeypatch):
     rows, width, vocab, tile = 600, 64, 1_000, 4_000
@@ -310,6 +311,7 @@ def test_what_lies_under_the_mask_changes_no_bit(monkeypatch, memory, junk):
 # --- weight_grad ----------------------------------------------------------------------------------
 
 
+@exact_products
 @pytest.mark.parametrize("memory", MEMORIES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_gradient_of_the_weight_is_added_to_the_buffer_that_is_given(
