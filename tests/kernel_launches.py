@@ -8,7 +8,7 @@ import torch
 
 pytest.importorskip("triton")
 
-from grpo_core._kernels import linear, linear_launch, log_probs, logits_loss
+from grpo_core._kernels import linear, linear_launch, linear_sparse, log_probs, logits_loss
 
 # Qwen3's vocabulary as it is padded, and as its tokenizer counts it: rows that are not aligned.
 ALIGNED, ODD = 151936, 151665
@@ -96,6 +96,17 @@ def hidden_gradients(given, *, with_entropy=False):
     )  # fmt: skip
 
 
+def sparse_gradients(vocab, dtype, *, accumulate, width=1024):
+    """From exponentials to gradients that leave out what holds next to nothing."""
+    given = head(vocab, width)
+    _, state, whole, sums = linear_sparse.exponentials(*given.values())
+    hidden, weight = given["hidden"], given["weight"]
+    linear_sparse.gradients(
+        whole, sums, state, torch.zeros(len(hidden)), hidden, weight, None,
+        torch.empty_like(hidden), torch.empty_like(weight, dtype=dtype), None, accumulate, 1e-2,
+    )  # fmt: skip
+
+
 def everything(vocab):
     """All that is optional."""
     support = torch.ones(1, ROWS, vocab, dtype=torch.bool)
@@ -142,3 +153,17 @@ LAUNCHES = PRODUCTS | {
         "scale": lambda v: scaled(logits, v),
     }.items()
 }
+# Of matrix products with gathered operands.
+GATHERED = {
+    f"hidden states' sparse gradients, {name}, {vocab}": partial(launch, vocab)
+    for vocab in (ALIGNED, ODD)
+    for name, launch in {
+        "new": lambda v: sparse_gradients(v, torch.bfloat16, accumulate=False),
+        "new, at width 896": lambda v: sparse_gradients(
+            v, torch.bfloat16, accumulate=False, width=896
+        ),
+        "added in bfloat16": lambda v: sparse_gradients(v, torch.bfloat16, accumulate=True),
+        "added in float32": lambda v: sparse_gradients(v, torch.float32, accumulate=True),
+    }.items()
+}
+LAUNCHES |= GATHERED

@@ -105,8 +105,9 @@ def summed(
     kept: Tensor | None,
     *,
     with_entropy: bool,
+    sums: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-probs, entropies and state; E goes to `kept`."""
+    """Log-probs, entropies and state; E goes to `kept`, its sums by tile to `sums` if given."""
     (rows, width), vocab = hidden.shape, weight.shape[0]
     log_probs, entropy = (hidden.new_empty(rows, dtype=torch.float32) for _ in range(2))
     state = hidden.new_empty((rows, STATE_COLUMNS), dtype=torch.float32)
@@ -115,7 +116,8 @@ def summed(
     tiles = linear_config.plan(hidden, weight).exponentials
     across = triton.cdiv(vocab, tiles.columns)
     sums_of = 2 if with_entropy else 1
-    sums = hidden.new_empty((sums_of + 1, across, rows), dtype=torch.float32)
+    if sums is None:
+        sums = hidden.new_empty((sums_of + 1, across, rows), dtype=torch.float32)
     # Marks and the list of broken rows, each from 16 bytes on: kernels are compiled for that.
     size = triton.cdiv(triton.cdiv(rows, tiles.rows) * (across + 1), 4) * 4
     marks, broken = hidden.new_zeros(size + 1 + rows, dtype=torch.int32).tensor_split([size])
