@@ -27,8 +27,9 @@ def small_tiles(monkeypatch):
     monkeypatch.setattr(config, "PLANS", {})
     monkeypatch.setattr(config, "DEFAULT", config.Plan(TILES))
     if not GPU:
-        monkeypatch.setattr(sparse, "HIDDEN", SMALL._replace(rows=16))
-        monkeypatch.setattr(sparse, "WEIGHT", SMALL._replace(rows=16))
+        tiles = SMALL._replace(columns=16)  # half of a tile's ids at a time
+        monkeypatch.setattr(sparse, "HIDDEN", tiles)
+        monkeypatch.setattr(sparse, "WEIGHT", tiles)
 
 
 def random(*shape, seed=0, scale=1.0, dtype=torch.float32):
@@ -108,11 +109,15 @@ def exact(c, share=SHARE):
     per_tile = TILES.columns // 8
     within = listed.repeat_interleave(per_tile, 1)[:, : cells.shape[1]]
     wanted = within & (cells >= allowed / per_tile)
-    block = sparse.HIDDEN.rows
-    needed = torch.stack([part.any(0) for part in wanted.split(block)])
     for values, limit in ((tiles, allowed), (torch.where(within, cells, 1.0), allowed / per_tile)):
-        assert ((values / limit - 1).abs() > (2e-2 if GPU else 1e-4)).all(), "at the threshold"
-    of_rows = needed.repeat_interleave(block, 0)[: len(size)]
+        # In bfloat16 some are, and are worth less than its rounding.
+        assert GPU or ((values / limit - 1).abs() > 1e-4).all(), "at the threshold"
+    # Rows that need as many tiles, but for a factor of two, are together.
+    block = sparse.HIDDEN.rows
+    order = (listed.sum(1) + 1).log2().floor().argsort(descending=True, stable=True)
+    needed = torch.stack([part.any(0) for part in wanted[order].split(block)])
+    of_rows = torch.empty_like(wanted)
+    of_rows[order] = needed.repeat_interleave(block, 0)[: len(size)]
     in_hidden = of_rows.repeat_interleave(8, 1)[:, : size.shape[1]]
     in_weight = listed.repeat_interleave(TILES.columns, 1)[:, : size.shape[1]]
     dz = slope * g / t
@@ -144,7 +149,7 @@ def assert_right(c, share=SHARE):
     )
     for gradient, wanted in zip(found.grads[:2], true.grads, strict=True):
         assert off(gradient, wanted) <= ROUNDING
-    assert found.tally.tolist() == pytest.approx(true.tally, rel=2e-2 if GPU else 1e-4)
+    assert found.tally.tolist() == pytest.approx(true.tally, rel=5e-2 if GPU else 1e-4)
     return found, true
 
 
@@ -189,6 +194,15 @@ def test_a_tiny_share_leaves_out_what_rounds_to_nothing(softcap):
         assert off(a, b.double()) <= ROUNDING
     left_out, whole, made, all_of_them = found.tally.tolist()
     assert left_out < 1e-12 * whole and made <= all_of_them
+
+
+@pytest.mark.parametrize(("extra", "shortest"), [(1, 1), (3, 1), (3, 4), (64, 1), (64, 5)])
+def test_long_lists_are_cut_into_units_that_add_up(monkeypatch, extra, shortest):
+    monkeypatch.setattr(sparse, "EXTRA", extra)
+    monkeypatch.setattr(sparse, "SHORTEST", shortest)
+    c = case()
+    c.hidden[11] *= 0.1  # flat: its block has most of the cells
+    assert_right(c)
 
 
 def test_log_probs_have_the_bits_that_they_have_without():
@@ -284,7 +298,7 @@ def test_chunks_add_up(dtype):
         tally = tally + found.tally
         true = exact(case(**given))
         assert off(found.grads[0], true.grads[0]) <= ROUNDING
-        assert found.tally.tolist() == pytest.approx(true.tally, rel=2e-2 if GPU else 1e-4)
+        assert found.tally.tolist() == pytest.approx(true.tally, rel=5e-2 if GPU else 1e-4)
     parts = (exact(case(hidden=c.hidden[s], tokens=c.tokens[s], g=c.g[s]))
              for s in (slice(0, 20), slice(20, 40), slice(40, 53)))  # fmt: skip
     assert off(grads[1], sum(part.grads[1] for part in parts)) <= ROUNDING

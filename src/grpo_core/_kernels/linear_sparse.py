@@ -17,29 +17,46 @@ from grpo_core._kernels.linear import _operator
 from grpo_core._kernels.linear_config import Tiles
 from grpo_core._kernels.linear_factors import weigh_kernel
 from grpo_core._kernels.linear_launch import STATE_COLUMNS, add_product, readable, summed
-from grpo_core._kernels.linear_sparse_lists import (
+from grpo_core._kernels.linear_sparse_cells import (
     CELL,
     cells_kernel,
-    order_kernel,
-    rows_kernel,
     tally_kernel,
+    units_kernel,
     unpack_kernel,
 )
-from grpo_core._kernels.linear_sparse_products import sparse_hidden_kernel, sparse_weight_kernel
+from grpo_core._kernels.linear_sparse_products import (
+    add_units_kernel,
+    sparse_hidden_kernel,
+    sparse_weight_kernel,
+)
+from grpo_core._kernels.linear_sparse_rows import group_kernel, order_kernel, rows_kernel
 from grpo_core._kernels.shared import on
 
 CELL_IDS = int(CELL.value)
 HIDDEN = Tiles(rows=128, columns=128, depth=64, warps=4, stages=3)
-WEIGHT = Tiles(rows=128, columns=128, depth=64, warps=4, stages=3)  # its rows are ids
+WEIGHT = Tiles(rows=128, columns=128, depth=32, warps=4, stages=4)  # its rows are ids
 SPLITS = 16
+EXTRA = 32  # units of work beside one for each block of rows
+SHORTEST = 512  # cells of a unit, where a block has more than one
 
 
-class _Lists(NamedTuple):
-    """What the products read."""
+class _Rows(NamedTuple):
+    """What tiles of ids need."""
 
-    entries: Tensor  # [lists, longest] int32
-    counts: Tensor  # [lists] int32
-    order: Tensor  # [lists] int32
+    entries: Tensor  # [tiles, rows] int32
+    counts: Tensor  # [tiles] int32
+    order: Tensor  # [tiles] int32
+    row: Tensor  # [rows] int32: at each place of the blocks of rows
+    place: Tensor  # [rows] int32
+    sizes: Tensor  # [tiles, 2] float32
+
+
+class _Cells(NamedTuple):
+    """What blocks of rows need."""
+
+    entries: Tensor  # [blocks, cells] int32
+    counts: Tensor  # [blocks] int32
+    sizes: Tensor  # [tiles, SPLITS] float32
 
 
 @_operator("linear_sparse_exponentials")
@@ -126,24 +143,23 @@ def gradients(
             1.0 if softcap is None else softcap, PROBABILITY=False, WITH_ENTROPY=False,
             HAS_SOFTCAP=softcap is not None, HAS_UNIT=False, BLOCK=1024,
         )  # fmt: skip
-        by_tile, sizes = _rows_of_tiles(sums, state, factor, columns, share)
-        by_block, cell_sizes = by_tile, sizes
+        tiles = _rows_of_tiles(sums, state, factor, columns, share)
+        blocks = None
         if hidden_grad is not None:
-            by_block, cell_sizes = _cells_of_blocks(
-                whole, by_tile, state, factor, vocab, columns, share
-            )
+            blocks = _cells_of_blocks(whole, tiles, state, factor, vocab, columns, share)
+        counted = tiles if blocks is None else blocks
         tally_kernel[(1,)](
-            sizes, cell_sizes, by_tile.counts, by_block.counts, tally, rows, len(by_tile.counts),
-            *by_block.entries.shape, SPLITS=SPLITS, HAS_HIDDEN=hidden_grad is not None,
+            tiles.sizes, counted.sizes, tiles.counts, counted.counts, tally, rows, len(sums),
+            *counted.entries.shape, SPLITS=SPLITS, HAS_HIDDEN=blocks is not None,
             HAS_WEIGHT=weight_grad is not None, BLOCK=1024,
         )  # fmt: skip
         if weight_grad is not None:
-            _weight_product(whole, scaled, by_tile, weight_grad, columns, accumulate=accumulate)
+            _weight_product(whole, scaled, tiles, weight_grad, columns, accumulate=accumulate)
         if bias_grad is not None:
             column, kept = factor.to(whole.dtype)[:, None], whole[:, :vocab].t()
             add_product(kept, column, bias_grad[:, None], None, accumulate=accumulate)
-        if hidden_grad is not None:
-            _hidden_product(whole, readable(weight), by_block, factor, hidden_grad)
+        if hidden_grad is not None and blocks is not None:
+            _hidden_product(whole, readable(weight), blocks, tiles.row, factor, hidden_grad)
     return tally
 
 
@@ -152,60 +168,60 @@ def _(_: Any, __: Any, state: Tensor, *___: Any) -> Tensor:
     return state.new_empty(4)
 
 
-def _lists(lists: int, longest: int, like: Tensor) -> _Lists:
-    """Unwritten."""
-    return _Lists(
-        like.new_empty((lists, longest), dtype=torch.int32),
-        *(like.new_empty(lists, dtype=torch.int32) for _ in range(2)),
-    )
-
-
-def _ordered(lists: _Lists) -> _Lists:
-    n = len(lists.counts)
-    order_kernel[(triton.cdiv(n, 64),)](lists.counts, lists.order, n, BLOCK=64)
-    return lists
-
-
 def _rows_of_tiles(
     sums: Tensor, state: Tensor, factor: Tensor, columns: int, share: float
-) -> tuple[_Lists, Tensor]:
-    """The rows that each tile of ids needs; of entries left out and of all, the sizes by tile."""
+) -> _Rows:
+    """The rows that each tile of ids needs, and the places of rows among blocks of them."""
     tiles, rows = sums.shape
-    lists, sizes = _lists(tiles, rows, state), state.new_empty((tiles, 2))
+
+    def new(*shape: int) -> Tensor:
+        return state.new_empty(shape, dtype=torch.int32)
+
+    found = _Rows(
+        new(tiles, rows), new(tiles), new(tiles), new(rows), new(rows), state.new_empty((tiles, 2))
+    )
+    tiles_of_rows = state.new_zeros(rows, dtype=torch.int32)
     rows_kernel[(tiles,)](
-        sums, state, factor, lists.entries, lists.counts, sizes, rows, share / tiles,
-        COLUMNS=columns, BLOCK=1024,
+        sums, state, factor, found.entries, found.counts, tiles_of_rows, found.sizes, rows,
+        share / tiles, COLUMNS=columns, BLOCK=1024,
     )  # fmt: skip
-    return _ordered(lists), sizes
+    order_kernel[(triton.cdiv(tiles, 64),)](found.counts, found.order, tiles, BLOCK=64)
+    group_kernel[((tiles + 1).bit_length(),)](
+        tiles_of_rows, found.row, found.place, rows, BLOCK=1024
+    )
+    return found
 
 
 def _cells_of_blocks(
-    whole: Tensor, by_tile: _Lists, state: Tensor, factor: Tensor, vocab: int, columns: int,
+    whole: Tensor, of_tiles: _Rows, state: Tensor, factor: Tensor, vocab: int, columns: int,
     share: float,
-) -> tuple[_Lists, Tensor]:  # fmt: skip
-    """The cells that each block of rows needs; of entries left out, the sizes by part of a tile."""
-    tiles, rows = by_tile.entries.shape
+) -> _Cells:  # fmt: skip
+    """The cells that each block of rows needs."""
+    tiles, rows = of_tiles.entries.shape
     blocks, bits = triton.cdiv(rows, HIDDEN.rows), columns // CELL_IDS
-    lists = _lists(blocks, triton.cdiv(vocab, CELL_IDS), state)
-    words = torch.zeros((blocks, tiles), dtype=torch.int32, device=state.device)
-    sizes = state.new_empty((tiles, SPLITS))
+    cells = triton.cdiv(vocab, CELL_IDS)
+    words = state.new_zeros((blocks, tiles), dtype=torch.int32)
+    found = _Cells(
+        words.new_empty((blocks, cells)), words.new_empty(blocks), state.new_empty((tiles, SPLITS))
+    )
     cells_kernel[(tiles, SPLITS)](
-        whole, state, factor, by_tile.entries, by_tile.counts, words, sizes, whole.stride(0), rows,
-        vocab, share / tiles / bits, ROWS=HIDDEN.rows, COLUMNS=columns, SPLITS=SPLITS, STEP=32,
+        whole, state, factor, of_tiles.entries, of_tiles.counts, of_tiles.place, words,
+        found.sizes, whole.stride(0), rows, vocab, share / tiles / bits, ROWS=HIDDEN.rows,
+        COLUMNS=columns, SPLITS=SPLITS, STEP=32,
     )  # fmt: skip
     unpack_kernel[(blocks,)](
-        words, lists.entries, lists.counts, tiles, lists.entries.shape[1], BITS=bits, BLOCK=1024
+        words, found.entries, found.counts, tiles, cells, BITS=bits, BLOCK=1024
     )
-    return _ordered(lists), sizes
+    return found
 
 
 def _weight_product(
-    whole: Tensor, scaled: Tensor, lists: _Lists, out: Tensor, columns: int, *, accumulate: bool
+    whole: Tensor, scaled: Tensor, tiles: _Rows, out: Tensor, columns: int, *, accumulate: bool
 ) -> None:
-    (tiles, rows), (vocab, width) = lists.entries.shape, out.shape
+    (count, rows), (vocab, width) = tiles.entries.shape, out.shape
     target = out if out.stride(1) == 1 else out.contiguous()
-    sparse_weight_kernel[(tiles * (columns // WEIGHT.rows) * triton.cdiv(width, WEIGHT.columns),)](
-        whole, scaled, *lists, target, whole.stride(0), target.stride(0), rows, vocab, width,
+    sparse_weight_kernel[(count * (columns // WEIGHT.rows) * triton.cdiv(width, WEIGHT.columns),)](
+        whole, scaled, *tiles[:3], target, whole.stride(0), target.stride(0), rows, vocab, width,
         ACCUMULATE=accumulate, COLUMNS=columns, BLOCK_M=WEIGHT.rows, BLOCK_N=WEIGHT.columns,
         BLOCK_K=WEIGHT.depth, num_warps=WEIGHT.warps, num_stages=WEIGHT.stages,
     )  # fmt: skip
@@ -214,11 +230,21 @@ def _weight_product(
 
 
 def _hidden_product(
-    whole: Tensor, weight: Tensor, lists: _Lists, factor: Tensor, out: Tensor
+    whole: Tensor, weight: Tensor, blocks: _Cells, row: Tensor, factor: Tensor, out: Tensor
 ) -> None:
-    rows, width = out.shape
-    sparse_hidden_kernel[(len(lists.counts) * triton.cdiv(width, HIDDEN.columns),)](
-        whole, weight, *lists, factor, out, whole.stride(0), weight.stride(0), out.stride(0), rows,
-        weight.shape[0], width, BLOCK_M=HIDDEN.rows, BLOCK_N=HIDDEN.columns, BLOCK_K=HIDDEN.depth,
-        num_warps=HIDDEN.warps, num_stages=HIDDEN.stages,
+    (rows, width), count = out.shape, len(blocks.counts)
+    units, parts = row.new_empty((4, count + EXTRA)), row.new_empty((2, count))
+    units_kernel[(1,)](
+        blocks.counts, units, parts, count, EXTRA=EXTRA, SHORTEST=SHORTEST,
+        STEP=HIDDEN.depth // CELL_IDS, BLOCK=256,
     )  # fmt: skip
+    sums = factor.new_empty((2 * EXTRA, HIDDEN.rows, width))
+    sparse_hidden_kernel[(units.shape[1] * triton.cdiv(width, HIDDEN.columns),)](
+        whole, weight, blocks.entries, units, row, factor, sums, out, whole.stride(0),
+        weight.stride(0), out.stride(0), rows, weight.shape[0], width, BLOCK_M=HIDDEN.rows,
+        BLOCK_N=HIDDEN.columns, BLOCK_K=HIDDEN.depth, num_warps=HIDDEN.warps,
+        num_stages=HIDDEN.stages,
+    )  # fmt: skip
+    add_units_kernel[(count, triton.cdiv(width, 64))](
+        parts, row, factor, sums, out, out.stride(0), rows, width, BLOCK_M=HIDDEN.rows, BLOCK_N=64
+    )

@@ -7,7 +7,7 @@ The next step's part of the list is read a step ahead, so that no address is wai
 import triton
 import triton.language as tl
 
-from grpo_core._kernels.linear_sparse_lists import CELL
+from grpo_core._kernels.linear_sparse_cells import CELL
 
 
 @triton.jit
@@ -83,9 +83,10 @@ def sparse_hidden_kernel(
     kept_ptr,  # [rows, vocab], row stride below: E
     weight_ptr,  # [vocab, width], row stride below
     list_ptr,  # [row blocks, cells] int32
-    counts_ptr,  # [row blocks] int32
-    order_ptr,  # [row blocks] int32: blocks, the longest list first
+    units_ptr,  # [4, units] int32, see `units_kernel`
+    row_ptr,  # [rows] int32: the rows, block by block
     factor_ptr,  # [rows] float32
+    sums_ptr,  # [slots, BLOCK_M, width] float32
     out_ptr,  # [rows, width], row stride below
     kept_stride,
     weight_stride,
@@ -97,13 +98,20 @@ def sparse_hidden_kernel(
     BLOCK_N: tl.constexpr,
     BLOCK_K: tl.constexpr,
 ):
-    """E times weight over the cells that a block of rows lists, rows times their factor."""
+    """E times weight over the cells of a unit; rows times their factor, or sums to be added up."""
     across = tl.cdiv(width, BLOCK_N)
-    block = tl.load(order_ptr + tl.program_id(0) // across)
-    count = tl.load(counts_ptr + block) * CELL
-    list_ptr += block.to(tl.int64) * tl.cdiv(vocab, CELL)
-    row = block * BLOCK_M + tl.arange(0, BLOCK_M)
-    inside = row < rows
+    units = tl.num_programs(0) // across
+    units_ptr += tl.program_id(0) // across
+    block = tl.load(units_ptr)
+    if block < 0:
+        return
+    first = tl.load(units_ptr + units)
+    count = (tl.load(units_ptr + 2 * units) - first) * CELL
+    slot = tl.load(units_ptr + 3 * units)
+    list_ptr += block.to(tl.int64) * tl.cdiv(vocab, CELL) + first
+    place = block * BLOCK_M + tl.arange(0, BLOCK_M)
+    inside = place < rows
+    row = tl.load(row_ptr + place, mask=inside, other=0)
     column = tl.program_id(0) % across * BLOCK_N + tl.arange(0, BLOCK_N)
     step = tl.arange(0, BLOCK_K)
     kept_ptr += row.to(tl.int64)[:, None] * kept_stride
@@ -121,10 +129,48 @@ def sparse_hidden_kernel(
         after = start + BLOCK_K + step
         cell = tl.load(list_ptr + after // CELL, mask=after < count, other=0)
         acc = tl.dot(a, b, acc)
-    factor = tl.load(factor_ptr + row, mask=inside, other=0.0)[:, None]
-    # Selected: a row without a gradient may hold NaN.
+    inside = inside[:, None] & (column < width)[None, :]
+    if slot < 0:
+        factor = tl.load(factor_ptr + row, mask=place < rows, other=0.0)[:, None]
+        # Selected: a row without a gradient may hold NaN.
+        acc = tl.where(factor == 0.0, 0.0, acc * factor)
+        out = out_ptr + row.to(tl.int64)[:, None] * out_stride + column[None, :]
+        tl.store(out, acc.to(out_ptr.dtype.element_ty), mask=inside)
+    else:
+        sums_ptr += slot.to(tl.int64) * BLOCK_M * width
+        at = tl.arange(0, BLOCK_M)[:, None] * width + column[None, :]
+        tl.store(sums_ptr + at, acc, mask=inside)
+
+
+@triton.jit
+def add_units_kernel(
+    parts_ptr,  # [2, row blocks] int32, see `units_kernel`
+    row_ptr,  # [rows] int32
+    factor_ptr,  # [rows] float32
+    sums_ptr,  # [slots, BLOCK_M, width] float32
+    out_ptr,  # [rows, width], row stride below
+    out_stride,
+    rows,
+    width,
+    BLOCK_M: tl.constexpr,
+    BLOCK_N: tl.constexpr,
+):
+    """Add up the sums of a block of several units, in order."""
+    block = tl.program_id(0)
+    parts = tl.load(parts_ptr + block)
+    if parts < 2:
+        return
+    slot = tl.load(parts_ptr + tl.num_programs(0) + block)
+    place = block * BLOCK_M + tl.arange(0, BLOCK_M)
+    row = tl.load(row_ptr + place, mask=place < rows, other=0)
+    column = tl.program_id(1) * BLOCK_N + tl.arange(0, BLOCK_N)
+    inside = (place < rows)[:, None] & (column < width)[None, :]
+    at = tl.arange(0, BLOCK_M)[:, None] * width + column[None, :]
+    acc = tl.zeros((BLOCK_M, BLOCK_N), tl.float32)
+    for i in range(parts):
+        part = sums_ptr + (slot + i).to(tl.int64) * BLOCK_M * width
+        acc += tl.load(part + at, mask=inside, other=0.0)
+    factor = tl.load(factor_ptr + row, mask=place < rows, other=0.0)[:, None]
     acc = tl.where(factor == 0.0, 0.0, acc * factor)
     out = out_ptr + row.to(tl.int64)[:, None] * out_stride + column[None, :]
-    tl.store(
-        out, acc.to(out_ptr.dtype.element_ty), mask=inside[:, None] & (column < width)[None, :]
-    )
+    tl.store(out, acc.to(out_ptr.dtype.element_ty), mask=inside)

@@ -1,61 +1,15 @@
-r"""What of E the sparse products read: lists of rows, and lists of cells of eight ids.
+"""What of E the sparse products read, by block of rows: cells of eight ids, 16 bytes.
 
-An entry of the gradient of a row's log-prob by its logits is $p_c$ in size, $1 - p_y$ at the
-token. The weight's gradient leaves out a row in a tile of ids where its entries add up to less than
-the tile's part of what may be left out. Of the others, listed rows, cells of eight ids (16 bytes)
-are looked at one by one, for the gradient of hidden states: it leaves out a cell that no listed row
-of a block of rows needs. Sums over a tile are those that the log-prob was made of, so E is read
-where it is listed and nowhere else.
+Where a tile lists a row, each cell of it holds less than its part of what may be left out, or is
+needed by the row's block. A block with a long list is cut into units of work.
 """
 
 import triton
 import triton.language as tl
 
-from grpo_core._kernels.linear_gemm import SHIFT, STATE, TOKEN, TOTAL
+from grpo_core._kernels.linear_gemm import SHIFT, STATE, TOTAL
 
 CELL: tl.constexpr = tl.constexpr(8)
-
-
-@triton.jit
-def rows_kernel(
-    sums_ptr,  # [tiles, rows] float32: of the exponentials of others than the target
-    state_ptr,  # [rows, STATE] float32
-    factor_ptr,  # [rows] float32: of a row of E; 0 where it has no gradient
-    list_ptr,  # [tiles, rows] int32: the rows that a tile needs, in order
-    counts_ptr,  # [tiles] int32
-    sizes_ptr,  # [tiles, 2] float32: of entries left out, and of all
-    rows,
-    allowed,  # of a row's entries in a tile, over the row's total
-    COLUMNS: tl.constexpr,
-    BLOCK: tl.constexpr,
-):
-    tile = tl.program_id(0)
-    sums_ptr += tile.to(tl.int64) * rows
-    list_ptr += tile.to(tl.int64) * rows
-    count = 0
-    left_out = tl.zeros((BLOCK,), tl.float32)
-    whole = tl.zeros((BLOCK,), tl.float32)
-    for start in range(0, rows, BLOCK):
-        row = start + tl.arange(0, BLOCK)
-        inside = row < rows
-        state = state_ptr + row * STATE
-        factor = tl.load(factor_ptr + row, mask=inside, other=0.0)
-        others = tl.load(state + TOTAL, mask=inside, other=0.0)
-        total = others + tl.exp2(tl.load(state + SHIFT, mask=inside, other=0.0))
-        y = tl.load(state + TOKEN, mask=inside, other=-1.0).to(tl.int32)
-        here = tl.load(sums_ptr + row, mask=inside, other=0.0)
-        here += tl.where((y >= 0) & (y // COLUMNS == tile), others, 0.0)
-        live = factor != 0.0
-        needed = live & ((here < allowed * total) == 0)  # NaN is needed, to be seen
-        place = count + tl.cumsum(needed.to(tl.int32), 0) - 1
-        tl.store(list_ptr + place, row, mask=needed)
-        count += tl.sum(needed.to(tl.int32), 0)
-        size = tl.where(live, tl.abs(factor) * here, 0.0)
-        whole += size
-        left_out += tl.where(needed, 0.0, size)
-    tl.store(counts_ptr + tile, count)
-    tl.store(sizes_ptr + tile * 2, tl.sum(left_out, 0))
-    tl.store(sizes_ptr + tile * 2 + 1, tl.sum(whole, 0))
 
 
 @triton.jit
@@ -65,6 +19,7 @@ def cells_kernel(
     factor_ptr,  # [rows] float32
     list_ptr,  # [tiles, rows] int32
     counts_ptr,  # [tiles] int32
+    place_ptr,  # [rows] int32: of each row, among the blocks
     words_ptr,  # [row blocks, tiles] int32, zeros: bit i says that cell i of the tile is needed
     sizes_ptr,  # [tiles, SPLITS] float32: of entries left out
     kept_stride,
@@ -104,7 +59,8 @@ def cells_kernel(
         needed = needed & (tile * (COLUMNS // CELL) + bit < cells)[None, :]
         word = tl.sum(needed.to(tl.int32) << bit[None, :], 1)
         # In any order: of bits that are set, none is lost.
-        tl.atomic_or(words_ptr + row // ROWS * tiles + tile, word, mask=word != 0, sem="relaxed")
+        block = tl.load(place_ptr + row, mask=listed, other=0) // ROWS
+        tl.atomic_or(words_ptr + block * tiles + tile, word, mask=word != 0, sem="relaxed")
         left_out += tl.sum(tl.where(needed, 0.0, factor[:, None] * here), 1)
     tl.store(sizes_ptr + tile * SPLITS + tl.program_id(1), tl.sum(left_out, 0))
 
@@ -134,24 +90,49 @@ def unpack_kernel(
 
 
 @triton.jit
-def order_kernel(
-    counts_ptr,  # [n] int32
-    order_ptr,  # [n] int32: the longest list first
-    n,
+def units_kernel(
+    counts_ptr,  # [row blocks] int32: cells of each
+    units_ptr,  # [4, units] int32: block or -1, first cell and one past the last, slot or -1
+    parts_ptr,  # [2, row blocks] int32: units of a block, and the first one's slot
+    blocks,
+    EXTRA: tl.constexpr,  # units beside one for each block
+    SHORTEST: tl.constexpr,
+    STEP: tl.constexpr,  # cells that a product takes at a time
     BLOCK: tl.constexpr,
 ):
-    """Whoever starts last should have little to do."""
-    mine = tl.program_id(0) * BLOCK + tl.arange(0, BLOCK)
-    count = tl.load(counts_ptr + mine, mask=mine < n, other=-1)
-    place = tl.zeros((BLOCK,), tl.int32)
-    for start in range(0, n, BLOCK):
-        other = start + tl.arange(0, BLOCK)
-        than = tl.load(counts_ptr + other, mask=other < n, other=-1)[None, :]
-        ahead = (than > count[:, None]) | (
-            (than == count[:, None]) & (other[None, :] < mine[:, None])
-        )
-        place += tl.sum((ahead & (other < n)[None, :]).to(tl.int32), 1)
-    tl.store(order_ptr + place, mine, mask=mine < n)
+    """One program. A block of several units needs a slot of its own for the sums of each.
+
+    There are at most 2 EXTRA slots: with more than one unit of a block, each is half full at least.
+    """
+    units = blocks + EXTRA
+    total = tl.full((), 0, tl.int64)
+    for start in range(0, blocks, BLOCK):
+        at = start + tl.arange(0, BLOCK)
+        total += tl.sum(tl.load(counts_ptr + at, mask=at < blocks, other=0).to(tl.int64), 0)
+    size = tl.maximum(tl.cdiv(total, EXTRA), SHORTEST).to(tl.int32)
+    size = tl.cdiv(size, STEP) * STEP
+    unit = 0
+    slot = 0
+    for start in range(0, blocks, BLOCK):
+        at = start + tl.arange(0, BLOCK)
+        count = tl.load(counts_ptr + at, mask=at < blocks, other=0)
+        parts = tl.where(at < blocks, tl.maximum(tl.cdiv(count, size), 1), 0)
+        slots = tl.where(parts > 1, parts, 0)
+        first = unit + tl.cumsum(parts, 0) - parts
+        first_slot = slot + tl.cumsum(slots, 0) - slots
+        tl.store(parts_ptr + at, parts, mask=at < blocks)
+        tl.store(parts_ptr + blocks + at, first_slot, mask=at < blocks)
+        for i in range(tl.max(parts, 0)):
+            to = units_ptr + first + i
+            tl.store(to, at, mask=i < parts)
+            tl.store(to + units, i * size + 0 * at, mask=i < parts)
+            tl.store(to + 2 * units, tl.minimum(i * size + size, count), mask=i < parts)
+            tl.store(to + 3 * units, tl.where(parts > 1, first_slot + i, -1), mask=i < parts)
+        unit += tl.sum(parts, 0)
+        slot += tl.sum(slots, 0)
+    for start in range(unit, units, BLOCK):
+        at = start + tl.arange(0, BLOCK)
+        tl.store(units_ptr + at, -1, mask=at < units)
 
 
 @triton.jit
