@@ -11,9 +11,16 @@ from grpo_core._tensors import check_choice, check_same_shape, chunk_of
 from grpo_core.losses._aggregate import StepTotals, token_mean
 from grpo_core.losses._linear import linear_token_log_probs
 from grpo_core.losses._linear_engine import Backend, engine_of
-from grpo_core.losses._linear_inputs import as_inputs, checked_inputs, new_gradients
+from grpo_core.losses._linear_inputs import (
+    Gradients,
+    Inputs,
+    as_inputs,
+    checked_inputs,
+    new_gradients,
+)
 from grpo_core.losses._linear_passes import Attach, Memory, one_pass, plan, two_passes
 from grpo_core.losses._linear_score import Score
+from grpo_core.losses._linear_sparse import SparseOnePass
 
 
 class TokenLoss(NamedTuple):
@@ -24,7 +31,8 @@ class TokenLoss(NamedTuple):
     log_probs: Float[Tensor, "batch seq"]
     """Of the sampled tokens, detached; 0 off the mask."""
     metrics: dict[str, Any]
-    """What the caller's function returned beside the losses, added up over chunks."""
+    """What the caller's function returned beside the losses, added up over chunks; and
+    `"sparsity"`, where that was asked for."""
 
 
 def linear_token_loss(
@@ -42,6 +50,7 @@ def linear_token_loss(
     memory: Memory = "auto",
     whole_sequences: bool = False,
     weight_grad: Float[Tensor, "vocab hidden"] | None = None,
+    sparse: float | None = None,
     backend: Backend = "auto",
 ) -> TokenLoss:
     r"""Loss of sampled tokens, with the gradients of hidden states and output layer in one pass.
@@ -91,6 +100,14 @@ def linear_token_loss(
             differentiated as it is: any factor belongs into `loss_fn`. A gradient from above
             other than 1 fails an assertion on the device, since nothing is read back to the host.
             Activation checkpointing around this call would add it twice.
+        sparse: In (0, 1), such as 0.01: the gradients of `hidden` and `weight` may leave out ids of
+            a token, as many as hold this share of its probability together at most (the token
+            itself counts with 1 - p). Loss, log-probs and the gradient of `bias` stay what they
+            are. For Triton alone, in one pass, not in float16. `metrics["sparsity"]` says what was
+            left out, which is far less: of it, `left_out_share()` is a bound on the share of the
+            logits' gradient, as a sum of absolute values, that either gradient lacks, and
+            `work_share()` is the share of their products that was made. Without gradients there
+            is no such entry. None: nothing is left out.
         backend: As in `linear_token_log_probs`.
 
     In float16, a gradient that is stored before a loss scale multiplies it would underflow: there,
@@ -105,7 +122,8 @@ def linear_token_loss(
         TypeError: If a dtype is not as annotated, or `loss_fn` returns something else.
         ValueError: If a shape differs (that of what `loss_fn` returns, too), an option is unknown
             or out of range, an input of `per_token` requires a gradient, the loss does not
-            depend on the log-probs, or `loss_fn` couples tokens of sequences that are cut.
+            depend on the log-probs, `loss_fn` couples tokens of sequences that are cut, `sparse` is
+            asked of what cannot do it, or `loss_fn` has a metric of its name.
 
     Example:
         >>> import torch
@@ -133,6 +151,8 @@ def linear_token_loss(
         check_same_shape(weight=weight, weight_grad=weight_grad)
         if weight_grad.dtype != torch.float32:
             raise TypeError(f"weight_grad must be float32, got {weight_grad.dtype}")
+    if sparse is not None:
+        backend = _checked_sparse(sparse, inputs, backend)
     engine = engine_of(inputs, backend)
     recording = torch.is_grad_enabled()
     wants = (
@@ -175,7 +195,9 @@ def linear_token_loss(
         # Sums over chunks are not rounded at each of them, unless in 16 bits to be lean.
         wide = rows is not None and inputs.rows > rows and not lean
         into = new_gradients(inputs, *wants, wide=wide, weight_grad=weight_grad)
-        if rows is None:
+        if sparse is not None:
+            loss, log_probs, metrics = _sparse_pass(sparse, inputs, score, into, adds, rows)
+        elif rows is None:
             loss, log_probs, metrics = two_passes(engine, inputs, score, into, adds, lean)
         else:
             loss, log_probs, metrics = one_pass(engine, inputs, score, into, adds, rows)
@@ -187,3 +209,26 @@ def linear_token_loss(
         ),
     )
     return TokenLoss(loss, log_probs.view(tokens.shape), metrics)
+
+
+def _checked_sparse(sparse: float, inputs: Inputs, backend: Backend) -> Backend:
+    """The backend, which has to be Triton: its reasons, where it cannot run, are the option's."""
+    if not 0 < sparse < 1:
+        raise ValueError(f"sparse must be None or in (0, 1), got {sparse}")
+    if backend == "torch":
+        raise ValueError("sparse= needs backend 'triton' or 'auto', got 'torch', which is dense")
+    if torch.float16 in (inputs.hidden.dtype, inputs.weight.dtype):
+        raise ValueError("sparse= needs bfloat16: in float16 the loss is not made in one pass")
+    return "triton" if backend == "auto" else backend
+
+
+def _sparse_pass(
+    sparse: float, inputs: Inputs, score: Score, into: Gradients, adds: bool, rows: int | None
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    if rows is None:
+        raise ValueError("sparse= needs one pass: a sequence is longer than a chunk may be")
+    engine = SparseOnePass(sparse)
+    loss, log_probs, metrics = one_pass(engine, inputs, score, into, adds, rows)
+    if "sparsity" in metrics:
+        raise ValueError("sparse= has a metric 'sparsity': loss_fn needs another name for its own")
+    return loss, log_probs, metrics | {"sparsity": engine.sparsity()}

@@ -5,7 +5,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
-from grpo_core.losses._linear_engine import Engine
+from grpo_core.losses._linear_engine import Engine, OnePass
 from grpo_core.losses._linear_inputs import Gradients, Inputs
 from grpo_core.losses._linear_score import Score, added
 
@@ -37,7 +37,7 @@ def plan(
 
 
 def one_pass(
-    engine: Engine, inputs: Inputs, score: Score, into: Gradients, adds: bool, rows: int
+    engine: OnePass, inputs: Inputs, score: Score, into: Gradients, adds: bool, rows: int
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """A chunk is scored, differentiated and gone."""
     if rows >= inputs.rows:  # one chunk, and a single graph of what the caller gave

@@ -17,6 +17,12 @@ def _kernels() -> Any:
     return linear
 
 
+def _sparse_kernels() -> Any:
+    from grpo_core._kernels import linear_sparse  # noqa: PLC0415 - needs Triton
+
+    return linear_sparse
+
+
 def unsupported(inputs: Inputs) -> str | None:
     """Why the kernels cannot do it, or None."""
     return _kernels().unsupported(inputs.hidden, inputs.weight)
@@ -75,6 +81,30 @@ def gradients(
     _kernels().gradients(
         exponential, state, log_probs_grad, log_probs_grad, None, hidden, weight, inputs.softcap,
         *into, accumulate,
+    )  # fmt: skip
+
+
+def sparse_exponentials(inputs: Inputs) -> tuple[Tensor, Any]:
+    """The same log-probs, and what `sparse_gradients` needs."""
+    log_probs, *kept = _sparse_kernels().exponentials(*_of(inputs))
+    return log_probs, kept
+
+
+def sparse_gradients(
+    inputs: Inputs,
+    kept: Any,
+    log_probs_grad: Tensor,
+    into: Gradients,
+    *,
+    accumulate: bool,
+    share: float,
+) -> Tensor:
+    """Gradients of a chunk that leave out up to a share of each row; and four sums of what."""
+    state, whole, sums = kept
+    hidden, weight, *_ = _of(inputs)
+    return _sparse_kernels().gradients(
+        whole, sums, state, log_probs_grad, hidden, weight, inputs.softcap, *into, accumulate,
+        share,
     )  # fmt: skip
 
 
