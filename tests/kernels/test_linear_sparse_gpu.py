@@ -6,7 +6,7 @@ import torch
 pytest.importorskip("triton", reason="Triton is not installed")
 pytest.importorskip("grpo_core._kernels.linear")
 
-from grpo_core._kernels import linear, linear_sparse  # noqa: E402 - after the check
+from grpo_core._kernels import linear, linear_sparse
 
 pytestmark = pytest.mark.gpu
 

@@ -146,6 +146,7 @@ def test_without_gradients_nothing_is_left_out():
     assert "sparsity" not in result.metrics
 
 
+@pytest.mark.no_shape_hook  # Dynamo does not trace the checker
 def test_compiled_it_is_one_graph():
     def step(hidden, weight, tokens):
         result = linear_token_loss(
