@@ -2,8 +2,9 @@ r"""Gradients from exponentials that leave out what holds next to nothing, with 
 
 The exponentials are those of `linear`, all of them, and so are the log-probs. Of each row, entries
 of the gradient of its log-prob by its logits are left out that add up to no more than a given
-share, counted as in `linear_sparse_lists`; a row whose slope is 0 has none. What was left out is
-added up on the device, and nobody waits for a list: a grid covers what there is at most.
+share, in the units of `linear_sparse_rows` and `linear_sparse_cells`; a row of slope 0 needs none.
+What was left out is added up on the device, and nobody waits for a list: a grid covers what there
+is at most.
 """
 
 from typing import Any, NamedTuple
