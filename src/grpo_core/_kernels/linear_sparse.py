@@ -34,8 +34,9 @@ from grpo_core._kernels.linear_sparse_rows import group_kernel, order_kernel, ro
 from grpo_core._kernels.shared import on
 
 CELL_IDS = int(CELL.value)
-# Measured on an H100 SXM.
-HIDDEN = Tiles(rows=64, columns=256, depth=32, warps=4, stages=4)
+# Measured on an H100 SXM. Blocks of 64 rows need fewer cells: 0.2 ms less at 8192 rows of a thin
+# tail; those of 128 are faster where there is more to do.
+HIDDEN = Tiles(rows=128, columns=256, depth=64, warps=8, stages=3)
 WEIGHT = Tiles(rows=128, columns=128, depth=32, warps=4, stages=4)  # its rows are ids
 SPLITS = 16
 EXTRA = 32  # units of work beside one for each block of rows
@@ -160,6 +161,7 @@ def gradients(
         if bias_grad is not None:
             column, kept = factor.to(whole.dtype)[:, None], whole[:, :vocab].t()
             add_product(kept, column, bias_grad[:, None], None, accumulate=accumulate)
+        del scaled
         if hidden_grad is not None and blocks is not None:
             _hidden_product(whole, readable(weight), blocks, tiles.row, factor, hidden_grad)
     return tally
