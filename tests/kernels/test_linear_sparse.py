@@ -33,6 +33,7 @@ def small_tiles(monkeypatch):
         tiles = SMALL._replace(columns=16)  # half of a tile's ids at a time
         monkeypatch.setattr(sparse, "HIDDEN", tiles)
         monkeypatch.setattr(sparse, "WEIGHT", tiles)
+        monkeypatch.setattr(sparse, "SPLITS", 2)
 
 
 def random(*shape, seed=0, scale=1.0, dtype=torch.float32):

@@ -30,6 +30,7 @@ def small_tiles(monkeypatch):
         monkeypatch.setattr(config, "DEFAULT", config.Plan(tiles))
         monkeypatch.setattr(linear_sparse, "HIDDEN", tiles)
         monkeypatch.setattr(linear_sparse, "WEIGHT", tiles)
+        monkeypatch.setattr(linear_sparse, "SPLITS", 2)
 
 
 def random(*shape, seed, scale=1.0):
