@@ -261,6 +261,23 @@ def test_the_gradient_from_above_multiplies_and_a_retained_graph_gives_it_again(
     assert_same([x.grad for x in inputs], [2 * x for x in expected])
 
 
+@pytest.mark.parametrize("first", [0.0, math.inf, math.nan, 1e-45])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_retained_graph_gives_the_same_bits_after_any_gradient_from_above(first, dtype):
+    batch, hidden, tokens = problem()
+    inputs = leaves(hidden.to(dtype), WEIGHT.to(dtype))
+    expected = torch.autograd.grad(run(*inputs, tokens, batch.mask).loss, inputs)
+    loss = run(*inputs, tokens, batch.mask).loss
+    got = torch.autograd.grad(first * loss, inputs, retain_graph=True)
+    assert not (first == 0 and any(x.any() for x in got))
+    for x in got:
+        x.fill_(math.nan)  # it is the caller's
+    again = torch.autograd.grad(loss, inputs)
+    assert all(torch.equal(x, y) for x, y in zip(again, expected, strict=True))
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
+
+
 def test_a_second_derivative_raises_rather_than_being_left_out():
     batch, hidden, tokens = problem()
     (weight,) = leaves(WEIGHT)

@@ -1,6 +1,7 @@
 """How a loss on hidden states goes over its rows: in one pass, or in two where that is smaller."""
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
@@ -13,6 +14,13 @@ Memory = Literal["auto", "fast", "lean"]
 
 # Bytes beside the gradients up to which "auto" is "fast".
 _AUTO_BYTES = 4 << 30
+
+# Whether the graph, in this backward, is retained: asked as PyTorch's own compiled backward does.
+_is_retained: Callable[[], bool] = getattr(
+    cast("Any", torch)._C._autograd,  # noqa: SLF001 - there is no public one
+    "_get_current_graph_task_keep_graph",
+    lambda: True,  # where it cannot be asked, nothing is overwritten
+)
 
 
 def plan(
@@ -90,7 +98,7 @@ class Attach(torch.autograd.Function):
         engine: Engine,
     ) -> Tensor:
         ctx.save_for_backward(hidden_grad, weight_grad, bias_grad)
-        ctx.is_added, ctx.engine, ctx.applied = is_added, engine, None
+        ctx.is_added, ctx.engine = is_added, engine
         return loss.clone()
 
     @staticmethod
@@ -105,14 +113,11 @@ class Attach(torch.autograd.Function):
                 upstream == 1, "weight_grad was added to: the loss cannot be scaled afterwards"
             )
         grads = ctx.saved_tensors
-        if compiling or ctx.applied is not None:
-            # What a retained graph gave before is somebody's: it is not written again.
-            factor = upstream if ctx.applied is None else upstream / ctx.applied
-            scaled = tuple(None if x is None else x * factor for x in grads)
+        if compiling or _is_retained():
+            # A graph that is retained gives its gradients again: they stay as they are.
+            grads = tuple(None if x is None else x * upstream for x in grads)
         else:
             for x in grads:
                 if x is not None:
-                    # `data`, or the graph could not be gone through again
-                    ctx.engine.rescale(x.data, upstream)
-            ctx.applied, scaled = upstream, grads
-        return (*scaled, *(None for _ in range(6)))
+                    ctx.engine.rescale(x, upstream)
+        return (*grads, *(None for _ in range(6)))
