@@ -358,6 +358,20 @@ def test_a_loss_whose_weight_gradient_was_added_cannot_be_scaled():
         (2 * loss).backward()
 
 
+def test_nothing_is_added_where_the_loss_could_not_be_attached_to_anything():
+    batch, hidden, tokens = problem()
+    buffer = torch.zeros_like(WEIGHT, dtype=torch.float32)
+    with pytest.raises(ValueError, match="weight_grad would be added to by a loss without"):
+        run(hidden.float(), WEIGHT.float(), tokens, batch.mask, weight_grad=buffer)
+    assert not buffer.any()
+    with torch.no_grad():
+        run(hidden.float(), WEIGHT.float(), tokens, batch.mask, weight_grad=buffer)
+    (weight,) = leaves(WEIGHT.float())
+    run(hidden.float(), weight, tokens, batch.mask, weight_grad=buffer).loss.backward()
+    assert buffer.any()
+    assert weight.grad is None
+
+
 # --- metrics --------------------------------------------------------------------------------------
 
 
@@ -454,6 +468,9 @@ def test_what_couples_tokens_raises_in_a_chunk_even_if_it_holds_everything(name,
         (lambda x, *_: (x, 3), TypeError, "got Tensor and int"),
         (lambda x, *_: None, TypeError, "got NoneType and dict"),
         (lambda x, *_: (x, {"each": x}), ValueError, "metric 'each' must have no axes"),
+        (lambda x, *_: (x, {"note": "a"}), TypeError, "metric 'note' must be .*, got str"),
+        (lambda x, *_: (x, {"all": [x.sum()]}), TypeError, "metric 'all' must be .*, got list"),
+        (lambda x, *_: (x, {"none": None}), TypeError, "metric 'none' must be .*, got NoneType"),
         (lambda x, *_: x > 0, TypeError, "the loss of each token must be of a floating-point"),
     ],
 )
@@ -461,6 +478,34 @@ def test_a_loss_function_that_returns_something_else_raises(fn, error, match):
     (hidden,) = leaves(torch.ones(1, 3, WIDTH))
     with pytest.raises(error, match=match):
         run(hidden, WEIGHT.float(), MASK.long(), MASK, fn)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("chunk", [7, 10**6])
+@pytest.mark.parametrize(
+    ("mean", "error", "match"),
+    [
+        (lambda v, *_, **__: v, ValueError, r"mean must return a tensor without .* \(1, 3\)"),
+        (lambda v, *_, **__: v.sum()[None], ValueError, r"mean must return .* got shape \(1,\)"),
+        (lambda v, *_, **__: 0.5, TypeError, "mean must return a tensor without axes, got float"),
+    ],
+)
+def test_a_mean_that_is_no_scalar_raises(monkeypatch, mean, error, match, chunk, learns, dtype):
+    small_tiles(monkeypatch, 7, chunk=chunk)
+    hidden = torch.ones(1, 3, WIDTH, dtype=dtype, requires_grad=learns)
+    with pytest.raises(error, match=match):
+        run(hidden, WEIGHT.to(dtype), MASK.long(), MASK, mean=mean)
+
+
+def test_metrics_that_are_numbers_add_up(monkeypatch):
+    small_tiles(monkeypatch, 7)
+    (hidden,) = leaves(torch.ones(1, 3, WIDTH))
+    result = run(
+        hidden, WEIGHT.float(), MASK.long(), MASK,
+        lambda x, *_: (x, {"rows": x.shape[1], "half": 0.5}), memory="fast",
+    )  # fmt: skip
+    assert result.metrics == {"rows": 3, "half": 1.5}
 
 
 def test_metrics_that_differ_between_chunks_raise(monkeypatch):

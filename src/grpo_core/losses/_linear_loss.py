@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from grpo_core._tensors import check_choice, check_same_shape, chunk_of
+from grpo_core._tensors import check_choice, check_same_shape, check_scalar, chunk_of
 from grpo_core.losses._aggregate import StepTotals, token_mean
 from grpo_core.losses._linear import linear_token_log_probs
 from grpo_core.losses._linear_engine import Backend, engine_of
@@ -76,7 +76,8 @@ def linear_token_loss(
 
     Args:
         loss_fn: Gives the loss of each token, or (that, metrics). Metrics are a dict of what adds
-            up over chunks with `+`: those of `grpo_core.metrics`, or 0-d tensors that are sums.
+            up over chunks with `+`: those of `grpo_core.metrics`; tensors without axes, and
+            numbers, that are sums.
         hidden: Last hidden states, after the final norm: `hidden[:, t]` predicts `tokens[:, t]`.
         weight: Of the output layer, `lm_head.weight`.
         tokens: Sampled ids, in [0, vocab) where `mask` is True.
@@ -99,7 +100,8 @@ def linear_token_loss(
             it when this function is called, and none reaches `weight`. The loss must then be
             differentiated as it is: any factor belongs into `loss_fn`. A gradient from above
             other than 1 fails an assertion on the device, since nothing is read back to the host.
-            Activation checkpointing around this call would add it twice.
+            Activation checkpointing around this call would add it twice. The weight itself need
+            not require a gradient, if something else does that the loss can be attached to.
         sparse: In (0, 1), such as 0.01: the gradients of `hidden` and `weight` may leave out ids of
             a token, as many as hold this share of its probability together at most (the token
             itself counts with 1 - p). Loss, log-probs and the gradient of `bias` stay what they
@@ -119,11 +121,12 @@ def linear_token_loss(
         bit on the same rows.
 
     Raises:
-        TypeError: If a dtype is not as annotated, or `loss_fn` returns something else.
-        ValueError: If a shape differs (that of what `loss_fn` returns, too), an option is unknown
-            or out of range, an input of `per_token` requires a gradient, the loss does not
-            depend on the log-probs, `loss_fn` couples tokens of sequences that are cut, `sparse` is
-            asked of what cannot do it, or `loss_fn` has a metric of its name.
+        TypeError: If a dtype is not as annotated, or `loss_fn` or `mean` return something else.
+        ValueError: If a shape differs (that of what `loss_fn` and `mean` return, too), an option is
+            unknown or out of range, an input of `per_token` requires a gradient, `weight_grad`
+            comes where nothing else does, the loss does not depend on the log-probs, `loss_fn`
+            couples tokens of sequences that are cut, `sparse` is asked of what cannot do it, or
+            `loss_fn` has a metric of its name.
 
     Example:
         >>> import torch
@@ -160,11 +163,19 @@ def linear_token_loss(
         recording and (weight_grad is not None or inputs.weight.requires_grad),
         recording and inputs.bias is not None and inputs.bias.requires_grad,
     )
+    attached = (inputs.hidden, inputs.weight, *(() if inputs.bias is None else (inputs.bias,)))
+    if recording and weight_grad is not None and not any(x.requires_grad for x in attached):
+        raise ValueError(
+            "weight_grad would be added to by a loss without a gradient: hidden, weight or bias "
+            "must require one; to score alone, use torch.no_grad()"
+        )
     flat = tuple(values.flatten() for values in per_token)
     width = tokens.shape[1] if whole_sequences else 0
 
     def mean_of(values: Tensor) -> Tensor:
-        return mean(values, mask, total=total)
+        loss = mean(values, mask, total=total)
+        check_scalar(mean=loss)
+        return loss
 
     score = Score(loss_fn, flat, mask.flatten(), mean_of, None, width, tokens.shape)
     if any(wants) and torch.float16 in (inputs.hidden.dtype, inputs.weight.dtype):
