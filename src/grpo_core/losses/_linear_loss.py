@@ -73,6 +73,8 @@ def linear_token_loss(
     pieces or of any PyTorch; the mask is one of `per_token` if it needs it, as `log_ratio` does.
     It has no side effects and does not average: `mean` does. Losses that couple the tokens of a
     sequence (`sequence_log_ratio`, `geometric_log_ratio`) raise in it, unless `whole_sequences`.
+    What couples tokens by PyTorch alone (`x.mean(-1)`, `cumsum(-1)`) cannot be seen here, and then
+    depends on how rows are cut: `grpo_core.testing.check_loss(loss_fn)` finds it.
 
     Args:
         loss_fn: Gives the loss of each token, or (that, metrics). Metrics are a dict of what adds

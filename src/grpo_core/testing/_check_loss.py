@@ -37,6 +37,7 @@ _ONCE = {
     "gradient_is_of_the_value": "gradcheck in float64",
     "compiles": "torch.compile(fullgraph=True) gives the same",
 }
+_OF_TOKENS = {"tokens_are_apart": "each token's loss is the same in any chunk"}
 _FIELDS = (*TokenBatch._fields, "total")
 
 
@@ -60,8 +61,10 @@ def check_loss(
 
     The loss is called by name, with what its parameters ask for out of `log_probs`,
     `old_log_probs`, `ref_log_probs`, `advantages` and `mask` ([batch, seq]), `rewards` and
-    `group_ids` ([batch]) and `total` (a `StepTotals`). It returns a scalar. A loss of another
-    signature is wrapped in three lines.
+    `group_ids` ([batch]) and `total` (a `StepTotals`). It returns a scalar, or the loss of each
+    token, [batch, seq], as `linear_token_loss` takes it: that is tried as its `token_mean`, and
+    must be the same in any chunk of tokens, of which one that couples tokens by PyTorch's own
+    `mean(-1)` or `cumsum(-1)` knows nothing. A loss of another signature is wrapped in three lines.
 
     Args:
         function: The loss. Whatever else it takes has a default.
@@ -94,15 +97,21 @@ def check_loss(
         raise ValueError(f"seconds must be more than 0, got {seconds}")
     # Here, since they import torch, and this door is open to verifiers without it.
     from grpo_core.testing import _checks_loss as rules  # noqa: PLC0415
+    from grpo_core.testing import _checks_tokens as tokens  # noqa: PLC0415
     from grpo_core.testing._checks_once import compiles, gradient_is_of_the_value  # noqa: PLC0415
 
-    loss = rules.Loss(function, _names(function))
+    loss = tokens.averaged(rules.Loss(function, _names(function)))
+    of_tokens = _OF_TOKENS if isinstance(loss.function, tokens.Averaged) else {}
     began = monotonic()
     base = settings or default_settings(100)
     strategy = st.tuples(token_batches(dtype="float64"), st.integers(0, 99)).map(Case)
     results: list[Result] = []
-    for name, says in _SAYS.items():
-        rule: Rule = getattr(rules, name)
+    for name, says in {**of_tokens, **_SAYS}.items():
+        rule: Rule = getattr(tokens if name in of_tokens else rules, name)
+        if of_tokens and name == "wrong_shapes_raise":
+            note = "linear_token_loss checks the shapes of what it cuts"
+            results.append(Result(name, says, note=note, is_run=False))
+            continue
         if name == "micro_batches_add_up" and "total" not in loss.names:
             note = "takes no `total`: under gradient accumulation nobody can make it right"
             results.append(Result(name, says, note=note, is_run=False))
@@ -167,21 +176,32 @@ def _failure(found: Found, rule: "Rule", loss: "Loss") -> Failure:
 
 
 def _test(name: str, message: str, loss: "Loss", batch: TokenBatch) -> str:
-    line, called = import_of(loss.function)
+    # Here, since it imports torch.
+    from grpo_core.testing import _checks_tokens as tokens  # noqa: PLC0415
+
+    each = loss.function if isinstance(loss.function, tokens.Averaged) else None
+    names = loss.names if each is None else each.names
+    line, called = import_of(loss.function if each is None else each.function)
+    of_tokens = name in _OF_TOKENS
+    if of_tokens and "other rows" in message:
+        return ""  # a call outside of linear_token_loss does not show it
+    has_total = "total" in loss.names and not of_tokens
     lines = ["from math import inf, nan  # noqa: F401", "import torch"]
-    lines += ["from grpo_core.losses import step_totals"] * ("total" in loss.names)
+    lines += ["from grpo_core.losses import step_totals"] * has_total
+    lines += ["from grpo_core.losses import token_mean"] * (each is not None and not of_tokens)
     lines += [line, "", "", f"def test_{name}():  # {message[:120]}"]
-    wanted = [*loss.names, *(["mask", "group_ids"] if "total" in loss.names else [])]
-    for field in dict.fromkeys(wanted):
+    for field in dict.fromkeys([*names, *(["mask", "group_ids"] * has_total)]):
         if field != "total":
             values: torch.Tensor = getattr(batch, field)
             lines.append(f"    {field} = torch.tensor({values.tolist()}, dtype={values.dtype})")
     lines.append("    log_probs.requires_grad_()")
-    given = [
-        f"{n}={'step_totals(mask, group_ids)' if n == 'total' else n}" for n in loss.names
-    ]  # fmt: skip
-    lines.append(f"    {called}({', '.join(given)}).backward()")
-    lines.append("    assert log_probs.grad.isfinite().all()")
+    if of_tokens:
+        return "\n".join([*lines, *tokens.pasted(called, names)])
+    given = [f"{n}={'step_totals(mask, group_ids)' if n == 'total' else n}" for n in names]
+    call = f"{called}({', '.join(given)})"
+    if each is not None:
+        call = f"token_mean({call}, mask, total=step_totals(mask, group_ids))"
+    lines += [f"    {call}.backward()", "    assert log_probs.grad.isfinite().all()"]
     return "\n".join(lines)
 
 
