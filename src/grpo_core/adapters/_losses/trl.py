@@ -99,7 +99,7 @@ def grpo_trainer(base: type | None = None) -> Any:
 
         trainer = grpo_trainer()(model, rewards, args, dataset, loss=loss, mean=token_mean)
     """
-    from trl import GRPOTrainer  # pyright: ignore[reportAttributeAccessIssue]  # noqa: PLC0415 - lazy
+    from trl import GRPOConfig, GRPOTrainer  # pyright: ignore  # noqa: PGH003, PLC0415 - lazy
 
     parent: Any = GRPOTrainer if base is None else base
 
@@ -123,7 +123,7 @@ def grpo_trainer(base: type | None = None) -> Any:
             self._window_left = 0
             self._window_metrics: dict[str, Average] = {}
             super().__init__(*args, **kwargs)
-            check_options(self)
+            check_options(self, GRPOConfig)
 
         def _generate_and_score_completions(self, inputs: list[Any]) -> dict[str, Any]:
             output: dict[str, Any] = super()._generate_and_score_completions(inputs)
