@@ -254,9 +254,11 @@ def _check(model: nn.Module, linear: nn.Linear) -> tuple[float, float | None]:
             f"{type(model).__name__} does not call its base_model: pass its hidden states to "
             "linear_token_loss yourself"
         )
-    product = seen[0].double() @ linear.weight.double().T
-    if cast("Tensor | None", linear.bias) is not None:
-        product = product + linear.bias.double()
+    # As the model's own head computes it: of what precision matrix products are (TF32, say) is its
+    # matter, and the same on both sides.
+    with torch.autocast(device.type, enabled=False):
+        hidden = seen[0].to(linear.weight.dtype)
+        product = nn.functional.linear(hidden, linear.weight, linear.bias).double()
     config = getattr(model, "config", None)
     values = [float(value) for name in SCALES if (value := getattr(config, name, None))]
     # What is configured goes first: small logits tell a soft cap from none no better than rounding.

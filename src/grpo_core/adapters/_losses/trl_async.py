@@ -45,8 +45,10 @@ def async_grpo_trainer(base: type | None = None) -> Any:
 
         trainer = async_grpo_trainer()(model, rewards, args, dataset, loss=loss, mean=token_mean)
     """
-    from trl.experimental.async_grpo import (  # noqa: PLC0415 - the trainer
+    from trl.experimental.async_grpo.async_grpo_config import (  # noqa: PLC0415 - the trainer
         AsyncGRPOConfig,
+    )
+    from trl.experimental.async_grpo.async_grpo_trainer import (  # noqa: PLC0415 - the trainer
         AsyncGRPOTrainer,
     )
 
