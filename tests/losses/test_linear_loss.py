@@ -295,13 +295,20 @@ def test_a_fully_masked_batch_gives_a_zero_that_is_attached():
 
 
 @pytest.mark.parametrize("memory", MEMORIES)
-def test_no_rows_give_an_attached_zero_too(memory):
-    inputs = leaves(torch.zeros(0, 3, WIDTH), WEIGHT.float())
-    nothing = torch.zeros(0, 3)
-    result = run(*inputs, nothing.long(), nothing > 0, memory=memory)
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
+@pytest.mark.parametrize("whole_sequences", [False, True])
+def test_no_rows_give_an_attached_zero_too(memory, shape, whole_sequences):
+    # A slice, as of completions without a token: its rows do not lie side by side.
+    inputs = leaves(torch.zeros(shape[0], 5, WIDTH), WEIGHT.float())
+    hidden, nothing = inputs[0][:, : shape[1]], torch.zeros(shape)
+    result = run(
+        hidden, inputs[1], nothing.long(), nothing > 0, memory=memory,
+        whole_sequences=whole_sequences,
+    )  # fmt: skip
     result.loss.backward()
     assert result.loss == 0
     assert (inputs[1].grad == 0).all()
+    assert linear_token_log_probs(hidden, inputs[1], nothing.long()).shape == shape
 
 
 @pytest.mark.parametrize("memory", MEMORIES)

@@ -54,7 +54,9 @@ class Inputs(NamedTuple):
 
 def _rows(hidden: Tensor, start: int, stop: int) -> Tensor:
     """Rows of [batch, seq, hidden]: a view where strides allow one, else a copy of these rows."""
-    _, seq, _ = hidden.shape
+    _, seq, width = hidden.shape
+    if start >= stop:
+        return hidden.new_empty((0, width))
     if hidden.shape[0] == 1:
         return hidden[0, start:stop]
     if hidden.stride(0) == seq * hidden.stride(1):
