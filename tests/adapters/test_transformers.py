@@ -136,6 +136,14 @@ def test_a_model_that_does_something_else_to_its_logits_raises():
         causal_lm_token_log_probs(model, input_ids, attention_mask, mask=mask)
 
 
+def test_a_model_that_gives_nan_is_told_so():
+    model, (input_ids, attention_mask, mask) = policy("llama", {}), batch()
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] = torch.nan
+    with pytest.raises(ValueError, match="LlamaForCausalLM gives NaN for logits"):
+        causal_lm_token_log_probs(model, input_ids, attention_mask, mask=mask)
+
+
 def test_an_adapted_head_raises():
     model, (input_ids, attention_mask, mask) = policy("llama", {}), batch()
 
