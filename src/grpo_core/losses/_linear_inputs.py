@@ -102,6 +102,12 @@ def checked_inputs(
             "hidden must be as wide as weight: [batch, seq, hidden] and [vocab, hidden], got "
             f"{tuple(hidden.shape)} and {tuple(weight.shape)}"
         )
+    for name, values in {"hidden": hidden, "weight": weight, "bias": bias}.items():
+        if hasattr(values, "full_tensor"):  # a DTensor, of FSDP 2 or of tensor parallelism
+            raise TypeError(
+                f"{name} must be a plain tensor, got a DTensor: give its full_tensor(), whose "
+                "gradient goes back to the shards, or call this where the module has gathered it"
+            )
     check_integer(tokens=tokens)
     check_same_shape(**{"hidden[..., 0]": hidden[..., 0], "tokens": tokens})
     if mask is not None:

@@ -123,7 +123,8 @@ def linear_token_loss(
         bit on the same rows.
 
     Raises:
-        TypeError: If a dtype is not as annotated, or `loss_fn` or `mean` return something else.
+        TypeError: If a dtype is not as annotated, a tensor is sharded (a DTensor), or `loss_fn` or
+            `mean` return something else.
         ValueError: If a shape differs (that of what `loss_fn` and `mean` return, too), an option is
             unknown or out of range, an input of `per_token` requires a gradient, `weight_grad`
             comes where nothing else does, the loss does not depend on the log-probs, `loss_fn`
