@@ -13,8 +13,6 @@ Hidden states point at a dozen candidates of Zipf-distributed ids, the token is 
 import argparse
 import importlib
 import math
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
@@ -22,6 +20,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from clock import seconds
 from grpo_core.losses import (
     clipped_loss,
     linear_token_log_probs,
@@ -138,33 +137,13 @@ def sparsity(given: tuple[Tensor, ...], inputs: tuple[Tensor, Tensor, Tensor], s
     return f"sparse={share:g} added {errors[0]:.1e} (hidden) and {errors[1]:.1e} (weight), {shares}"
 
 
-def seconds(call: Callable[[], object], turns: int = 12) -> float:
-    """The median of some calls, by the device's own clock where there is one."""
-    times: list[float] = []
-    for turn in range(turns):
-        if DEVICE == "cuda":
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            start.record()
-            call()
-            end.record()
-            end.synchronize()
-            took = start.elapsed_time(end) / 1e3
-        else:
-            begin = time.perf_counter()
-            call()
-            took = time.perf_counter() - begin
-        if turn >= 2:
-            times.append(took)
-    return statistics.median(times)
-
-
 def measure(function: Function, *inputs: Tensor, scored: bool) -> tuple[float, float, int]:
     """Milliseconds of the forward and of both passes, and the MiB that both add."""
     hidden, weight, tokens = inputs
     forward = math.nan
     if scored:
         with torch.no_grad():
-            forward = seconds(lambda: function(hidden, weight, tokens))
+            forward = seconds(lambda: function(hidden, weight, tokens), turns=12, untimed=2)
 
     def step() -> None:
         hidden.grad = weight.grad = None
@@ -177,7 +156,7 @@ def measure(function: Function, *inputs: Tensor, scored: bool) -> tuple[float, f
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-    whole = seconds(step)
+    whole = seconds(step, turns=12, untimed=2)
     added = (torch.cuda.max_memory_allocated() - before) // MIB if DEVICE == "cuda" else 0
     hidden.grad = weight.grad = None
     return 1e3 * forward, 1e3 * whole, added
@@ -196,7 +175,7 @@ def main() -> None:
     print(f"{name}, torch {torch.__version__}, {list(inputs[0].shape)} x {chosen.vocab}, bfloat16")
     side = 8192 if gpu else 512
     square = torch.randn(side, side, dtype=torch.bfloat16, device=DEVICE)
-    rate = 2 * side**3 / seconds(lambda: square @ square.T)
+    rate = 2 * side**3 / seconds(lambda: square @ square.T, turns=12, untimed=2)
     floor = 2e3 * chosen.rows * chosen.width * chosen.vocab / rate
     print(f"a product of {side} squared runs at {rate / 1e12:.0f} TFLOP/s")
     check(*inputs, "triton" if gpu else "torch")
