@@ -31,26 +31,9 @@ from trl_composed import (
     step_gradient,
     with_kl,
 )
-from trl_trainer import MAX_LENGTH, make_trainer, rows, save_model
+from trl_trainer import MARKS, MAX_LENGTH, make_trainer, rows
 
-pytestmark = [
-    pytest.mark.no_shape_hook,
-    # TRL 1.16 uses names that transformers 5.23 deprecates.
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_the_cpu():
-    with torch.device("cpu"):
-        yield
-
-
-@pytest.fixture(scope="module")
-def directory(on_the_cpu, tmp_path_factory):
-    directory = str(tmp_path_factory.mktemp("model"))
-    save_model(directory)
-    return directory
+pytestmark = MARKS
 
 
 # --- the same gradient ----------------------------------------------------------------------------
