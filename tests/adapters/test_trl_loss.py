@@ -170,6 +170,45 @@ def test_groups_of_equal_rewards_count_nowhere_where_they_are_left_out(directory
     assert (total.tokens == of_group_1) == informative_only
 
 
+REWARDS = {  # of two groups of four
+    "equal but for an unscored one": ([100.1, None, 100.1, 100.1, 1, 2, 3, 4], [False, True]),
+    "unscored but for one": ([None, None, None, 7.0, 1, 2, None, 4], [False, True]),
+    "unscored all": ([None] * 4 + [1, 2, 3, 4], [False, True]),
+    "small": ([0.0, 1e-5, 0.0, 0.0, 3e-5, 3e-5, 3e-5, 3e-5], [True, False]),
+    "large and equal": ([1e6] * 4 + [1e6, 1e6 + 1, 1e6, 1e6], [False, True]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*returned None.*")
+@pytest.mark.parametrize("scale", ["none", "batch", "group"])
+@pytest.mark.parametrize("case", REWARDS)
+def test_a_group_is_informative_if_rewards_that_are_there_differ(directory, case, scale):
+    rewards, wanted = REWARDS[case]
+    trainer = composed(
+        directory, informative_only=True, rewards=lambda completions, **_: rewards,
+        scale_rewards=scale,
+    )  # fmt: skip
+    inputs = trainer._prepare_inputs([{"prompt": "w2 w3"}] * 4 + [{"prompt": "w4 w5"}] * 4)
+    for group, informative in enumerate(wanted):
+        assert (inputs["informative"][inputs["group_ids"] == group] == informative).all()
+
+
+def test_of_rewards_that_are_normalised_each_by_itself_one_that_differs_is_enough(directory):
+    def first(completions, **_):
+        return [1.0, 0.0, 1.0, 0.0] + [0.5] * 4
+
+    def second(completions, **_):
+        return [0.0, 1.0, 0.0, 1.0] + [None] * 4
+
+    for aggregation, wanted in (("sum_then_normalize", 0), ("normalize_then_sum", 1)):
+        trainer = composed(
+            directory, informative_only=True, rewards=[first, second],
+            multi_objective_aggregation=aggregation,
+        )  # fmt: skip
+        inputs = trainer._prepare_inputs([{"prompt": "w2 w3"}] * 4 + [{"prompt": "w4 w5"}] * 4)
+        assert (inputs["informative"] == ((inputs["group_ids"] == 0) & (wanted == 1))).all()
+
+
 def test_windows_of_one_generation_are_counted_each_by_itself(directory):
     """TRL's "dapo" takes the mean window for both: 8 tokens and 21 count as 14.5."""
     trainer = composed(directory)
