@@ -222,6 +222,24 @@ def test_windows_of_one_generation_are_counted_each_by_itself(directory):
     assert totals == [8, 8, 21, 21]
 
 
+def test_after_an_interrupted_step_the_next_one_is_counted_anew(directory):
+    seen = []
+
+    def loss(batch):
+        seen.append(batch.given["total"].tokens.item())
+        if len(seen) == 1:
+            raise RuntimeError("interrupted")
+        return clipped(batch)
+
+    options = {"gradient_accumulation_steps": 2, "max_steps": 1, "learning_rate": 0.0}
+    trainer = composed(directory, torch.float32, loss=loss, **options)
+    with pytest.raises(RuntimeError, match="interrupted"):
+        trainer.train()
+    trainer.train()
+    counted = sum(int(part["completion_mask"].sum()) for part in trainer._buffered_inputs)
+    assert seen[1:] == [counted, counted]
+
+
 def test_metrics_are_those_of_the_whole_step_in_trls_own_log(directory):
     ours, theirs = composed(directory), make_trainer(directory, torch.float64)
     inputs = inputs_of(ours)

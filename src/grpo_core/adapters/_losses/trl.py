@@ -125,6 +125,11 @@ def grpo_trainer(base: type | None = None) -> Any:
             super().__init__(*args, **kwargs)
             check_options(self, GRPOConfig)
 
+        def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+            # Each accumulation window begins here: what an interrupted one left is forgotten.
+            self._window_left, self._window_metrics = 0, {}
+            return super().get_batch_samples(*args, **kwargs)
+
         def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Tensor:
             rewards: Tensor = super()._calculate_rewards(*args, **kwargs)
             weighted = rewards * self.reward_weights.to(rewards.device)
@@ -203,7 +208,8 @@ def grpo_trainer(base: type | None = None) -> Any:
                     raise ValueError(
                         f"an optimiser step of {self._window_left} micro-batches begins at "
                         f"micro-batch {first} of the {self.args.steps_per_generation} generated "
-                        "ones: its tokens cannot be counted before they are sampled"
+                        "ones: its tokens cannot be counted before they are sampled (after an "
+                        "interruption, make a new trainer)"
                     )
                 groups = self.args.generation_batch_size // self.num_generations
                 counts = _counts(window, groups)
