@@ -8,11 +8,21 @@ import torch
 
 pytest.importorskip("triton")
 
-from grpo_core._kernels import linear, linear_launch, linear_sparse, log_probs, logits_loss
+from grpo_core._kernels import (
+    linear,
+    linear_config,
+    linear_launch,
+    linear_sparse,
+    log_probs,
+    logits_loss,
+)
 
 # Qwen3's vocabulary as it is padded, and as its tokenizer counts it: rows that are not aligned.
 ALIGNED, ODD = 151936, 151665
 ROWS = 16
+# What was measured on an H100 is compiled, although a CPU says that it has fewer multiprocessors.
+CPU = linear_config.processors(torch.device("cpu"))
+linear_config.PLANS |= {(*key[:3], CPU): plan for key, plan in linear_config.PLANS.items()}
 
 
 def logits(vocab, dtype=torch.bfloat16):
@@ -107,6 +117,21 @@ def sparse_gradients(vocab, dtype, *, accumulate, width=1024):
     )  # fmt: skip
 
 
+def summed_gradients(vocab, width=1024):
+    """The weight's gradient as a sum over three chunks."""
+    given = head(vocab, width)
+    hidden, weight = given["hidden"], given["weight"]
+    state, rows = torch.zeros(len(hidden), linear_launch.STATE_COLUMNS), torch.zeros(len(hidden))
+    out = torch.empty_like(weight)
+    kept = linear_launch.empty_kept(hidden, weight)
+    exponents = linear.exponents_of(out, hidden, weight)
+    for chunk in range(3):
+        linear.gradients(
+            kept, state, rows, rows, None, hidden, weight, None, None, out, None, chunk > 0,
+            exponents, chunk, 3,
+        )  # fmt: skip
+
+
 def everything(vocab):
     """All that is optional."""
     support = torch.ones(1, ROWS, vocab, dtype=torch.bool)
@@ -130,6 +155,8 @@ PRODUCTS = {
         "hidden states' gradients with entropy": lambda v: hidden_gradients(
             all_of(v), with_entropy=True
         ),
+        "hidden states' summed gradients": summed_gradients,
+        "hidden states' summed gradients at width 896": lambda v: summed_gradients(v, 896),
     }.items()
 }
 LAUNCHES = PRODUCTS | {

@@ -17,6 +17,7 @@ class OnePass(Protocol):
     """What one pass calls."""
 
     def exponentials(self, inputs: Inputs) -> tuple[Tensor, Any]: ...
+    def summing(self, inputs: Inputs, into: Gradients) -> Gradients: ...
     def gradients(
         self,
         inputs: Inputs,
@@ -25,6 +26,8 @@ class OnePass(Protocol):
         into: Gradients,
         *,
         accumulate: bool,
+        chunk: int = 0,
+        chunks: int = 1,
     ) -> None: ...
 
 

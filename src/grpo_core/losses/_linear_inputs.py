@@ -78,6 +78,7 @@ class Gradients(NamedTuple):
     hidden: Tensor | None  # [rows, hidden]
     weight: Tensor | None  # [vocab, hidden], of the weight's dtype or wider
     bias: Tensor | None  # [vocab], of the dtype of sums
+    exponents: Tensor | None = None  # the engine's, of a weight's that is summed in 16 bits
 
     def cut(self, start: int, stop: int) -> "Gradients":
         """Those of rows from `start` to `stop`."""

@@ -56,14 +56,19 @@ def one_pass(
     metrics: dict[str, Any] = {}
     loss = inputs.hidden.new_zeros((), dtype=inputs.dtype)
     all_log_probs: list[Tensor] = []
-    for start in range(0, inputs.rows, rows):
+    starts = range(0, inputs.rows, rows)
+    into = engine.summing(inputs, into)
+    for chunk, start in enumerate(starts):
         stop = min(inputs.rows, start + rows)
         part = inputs.cut(start, stop)
         log_probs, kept = engine.exponentials(part)
         if start == 0:
             score = score.weighed(inputs.hidden.new_empty(score.shape, dtype=inputs.dtype))
         part_loss, g, part_metrics = score.of(log_probs, start, stop)
-        engine.gradients(part, kept, g, into.cut(start, stop), accumulate=adds or start > 0)
+        engine.gradients(
+            part, kept, g, into.cut(start, stop), accumulate=adds or start > 0,
+            chunk=chunk, chunks=len(starts),
+        )  # fmt: skip
         del kept  # before the next one is made
         loss = loss + part_loss
         metrics = added(metrics, part_metrics) if start > 0 else part_metrics
