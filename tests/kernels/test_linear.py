@@ -330,6 +330,17 @@ def test_products_in_triton_are_those_of_cublas(monkeypatch, changes):
 
 
 @pytest.mark.parametrize(
+    ("rows", "width", "is_ours"),
+    [(8192, 4096, True), (2048, 4096, True), (4096, 2560, False), (2048, 896, False)],
+)
+def test_whose_tiles_leave_multiprocessors_idle_is_not_asked(monkeypatch, rows, width, is_ours):
+    launch = linear.linear_launch
+    monkeypatch.setattr(launch, "processors", lambda _: 132)
+    out = torch.empty(rows, width, device="meta")
+    assert (launch.share_at_work(out, config.Tiles()) >= launch.FULL) is is_ours
+
+
+@pytest.mark.parametrize(
     ("hidden", "weight", "reason"),
     [
         ((4, 12, torch.float16), (9, 12, torch.float16), "multiple of 8, got 12"),

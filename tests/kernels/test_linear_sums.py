@@ -78,7 +78,7 @@ def test_a_sum_over_chunks_keeps_eleven_bits(changes, chunks, dtype):
 
 
 def test_each_row_has_its_own_range():
-    scale = torch.logspace(-24, 12, VOCAB, device=DEVICE)[torch.randperm(VOCAB)]
+    scale = torch.logspace(-36, 12, VOCAB, device=DEVICE)[torch.arange(VOCAB) * 7 % VOCAB]
     pairs = factors(scale=[scale] * CHUNKS)
     assert error(summed(pairs), exact(pairs), axis=1).max() < CLOSE
 

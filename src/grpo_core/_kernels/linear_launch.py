@@ -200,7 +200,7 @@ def power_of_two(state: Tensor, log_probs_grad: Tensor, entropy_grad: Tensor | N
 def hidden_product(kept: Tensor, weight: Tensor, factor: Tensor, out: Tensor) -> None:
     """The product kept @ weight, its rows scaled, rounded once."""
     tiles, weight = linear_config.plan(out, weight).hidden, readable(weight)
-    if tiles is not None and _share(out, tiles) >= FULL and readable(out) is out:
+    if tiles is not None and share_at_work(out, tiles) >= FULL and readable(out) is out:
         triton_product(kept, weight, out, tiles, factor=factor)
     else:
         rows, width = out.shape
@@ -208,7 +208,7 @@ def hidden_product(kept: Tensor, weight: Tensor, factor: Tensor, out: Tensor) ->
         scale_kernel[(rows,)](product, factor, out, out.stride(0), width, BLOCK=1024)
 
 
-def _share(out: Tensor, tiles: Tiles) -> float:
+def share_at_work(out: Tensor, tiles: Tiles) -> float:
     """The share of the multiprocessors that have a tile, over all rounds of them."""
     blocks = triton.cdiv(out.shape[0], tiles.rows) * triton.cdiv(out.shape[1], tiles.columns)
     programs = processors(out.device)
