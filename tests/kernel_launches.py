@@ -10,6 +10,7 @@ pytest.importorskip("triton")
 
 from grpo_core._kernels import (
     linear,
+    linear_backward,
     linear_config,
     linear_launch,
     linear_sparse,
@@ -80,7 +81,7 @@ def scaled(make, vocab):
     logits_loss.scale(make(vocab), torch.ones(()))
 
 
-def head(vocab, width=1024, rows=linear_launch.SHORT, **optional):
+def head(vocab, width=1024, rows=linear_backward.SHORT, **optional):
     """Hidden states, weight, tokens, and what may come with them."""
     hidden, weight = (torch.empty(n, width, dtype=torch.bfloat16) for n in (rows, vocab))
     found = {"mask": None, "bias": None, "temperature": 1.0, "per_token": None, "softcap": None}
@@ -89,7 +90,7 @@ def head(vocab, width=1024, rows=linear_launch.SHORT, **optional):
 
 
 def all_of(vocab):
-    mask = torch.ones(linear_launch.SHORT, dtype=torch.bool)
+    mask = torch.ones(linear_backward.SHORT, dtype=torch.bool)
     return head(vocab, mask=mask, bias=torch.zeros(vocab), softcap=30.0)
 
 

@@ -9,7 +9,7 @@ pytest.importorskip("triton", reason="Triton is not installed")
 linear = pytest.importorskip("grpo_core._kernels.linear")
 
 from grpo_core._kernels import linear_config as config  # noqa: E402 - after the check
-from grpo_core._kernels.linear_launch import Term, triton_product  # noqa: E402
+from grpo_core._kernels.linear_backward import Term, triton_product  # noqa: E402
 from grpo_core.losses import (  # noqa: E402
     _linear_passes,
     linear_token_log_probs,

@@ -19,22 +19,24 @@ import torch
 import triton
 from torch import Tensor
 
-from grpo_core._kernels import linear_config, linear_launch
+from grpo_core._kernels import linear_backward, linear_config
+from grpo_core._kernels.linear_backward import (
+    Term,
+    add_product,
+    hidden_product,
+    sum_tiles,
+    triton_product,
+)
 from grpo_core._kernels.linear_config import unsupported
 from grpo_core._kernels.linear_factors import rescale_kernel, weigh_kernel
 from grpo_core._kernels.linear_launch import (
     STATE_COLUMNS,
-    Term,
-    add_product,
     again,
     empty_kept,
-    hidden_product,
     lift_of,
     power_of_two,
     readable,
-    sum_tiles,
     summed,
-    triton_product,
 )
 from grpo_core._kernels.shared import on
 
@@ -212,7 +214,7 @@ def gradients(
         )  # fmt: skip
         if weight_grad is not None:
             tiles = linear_config.plan(hidden, weight).weight
-            fits = not accumulate and unit is None and rows >= linear_launch.SHORT
+            fits = not accumulate and unit is None and rows >= linear_backward.SHORT
             fits = fits and weight_grad.dtype == kept.dtype and readable(weight_grad) is weight_grad
             if exponents is not None:
                 tiles, term = sum_tiles(hidden, weight), Term(chunk, chunks, exponents)

@@ -15,9 +15,10 @@ from torch import Tensor
 
 from grpo_core._kernels import linear_config
 from grpo_core._kernels.linear import _operator
+from grpo_core._kernels.linear_backward import add_product
 from grpo_core._kernels.linear_config import Tiles
 from grpo_core._kernels.linear_factors import weigh_kernel
-from grpo_core._kernels.linear_launch import STATE_COLUMNS, add_product, readable, summed
+from grpo_core._kernels.linear_launch import STATE_COLUMNS, readable, summed
 from grpo_core._kernels.linear_sparse_cells import (
     CELL,
     cells_kernel,

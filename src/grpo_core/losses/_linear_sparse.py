@@ -62,6 +62,10 @@ class SparseOnePass:
         """As in `_linear_triton`."""
         return _kernels().sparse_exponentials(inputs)
 
+    def summing(self, inputs: Inputs, into: Gradients) -> Gradients:  # noqa: ARG002
+        """The same: a chunk adds to what it holds something of, and to that alone."""
+        return into
+
     def gradients(
         self,
         inputs: Inputs,
@@ -70,6 +74,8 @@ class SparseOnePass:
         into: Gradients,
         *,
         accumulate: bool,
+        chunk: int = 0,  # noqa: ARG002 - sums have the gradient's dtype here
+        chunks: int = 1,  # noqa: ARG002
     ) -> None:
         """As in `_linear_triton`."""
         self._tallies.append(

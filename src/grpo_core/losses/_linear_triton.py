@@ -116,7 +116,7 @@ def sparse_gradients(
     state, whole, sums = kept
     hidden, weight, *_ = _of(inputs)
     return _sparse_kernels().gradients(
-        whole, sums, state, log_probs_grad, hidden, weight, inputs.softcap, *into, accumulate,
+        whole, sums, state, log_probs_grad, hidden, weight, inputs.softcap, *into[:3], accumulate,
         share,
     )  # fmt: skip
 
