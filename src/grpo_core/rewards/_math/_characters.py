@@ -3,6 +3,8 @@
 import re
 import unicodedata
 
+from grpo_core.rewards._math._thousands import without_tight_separators
+
 _CHARACTERS = str.maketrans(
     {chr(0xFEE0 + code): chr(code) for code in range(0x21, 0x7F)}
     | dict.fromkeys("\N{MINUS SIGN}\N{EN DASH}", "-")
@@ -28,15 +30,8 @@ _TWICE = re.compile(
     r"|times|cup|in|pm|mathrm|mathbb|alpha|beta|theta)(?![A-Za-z]))"
 )
 _GROUPED = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9]|,\S)")
-_GROUPED_TIGHT = re.compile(
-    r"(?<![0-9.])[1-9][0-9]{0,2}(?:(?:\\,|\{,\}|,?\\!|\u2009|\u202f)[0-9]{3})+(?![0-9])"
-)
 _OUTER = re.compile(r"(?:\s|\$|\\[()\[\]]|\\[,;:! ])+")
 _BRACKET = re.compile(r"[(\[]|\\\{")
-_SPACED = re.compile(
-    r"[+-]?[1-9][0-9]{0,2}(?P<space>[ ~\u00a0]|\\[ ;:])[0-9]{3}(?:(?P=space)[0-9]{3})*(?:\.[0-9]+)?"
-)
-_SPACE = re.compile(r"[ ~\u00a0\\;:]")
 _BEFORE = re.compile(r"(?:[\s~$]|\\[,;:! (\[]|\\displaystyle(?![A-Za-z]))+")
 _AFTER = re.compile(r"(?<![\\\s~$])(?:[\s~$]|\\[,;:! )\]])+\Z")
 _BRACE = re.compile(r"\\.|[{}]", re.DOTALL)
@@ -87,12 +82,10 @@ def plain(text: str) -> str:
     if "prime" in text:
         text = _PRIME.sub("'", text)
     if not text.isascii() or "\\," in text or "{,}" in text or "\\!" in text:
-        text = _GROUPED_TIGHT.sub(lambda found: re.sub("[^0-9]", "", found[0]), text)
+        text = without_tight_separators(text)
     if "," in text and not _BRACKET.search(_OUTER.sub(" ", text)):
         text = _GROUPED.sub(lambda found: found[0].replace(",", ""), text)
     text = _bare(text)
-    if _SPACED.fullmatch(text):
-        text = _SPACE.sub("", text)
     if "C" in text or "P" in text:
         text = _CHOOSE.sub(r"\3(\1\2,\4)", text)
     if "m." in text or "M." in text:

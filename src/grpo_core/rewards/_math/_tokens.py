@@ -23,6 +23,7 @@ from grpo_core.rewards._math._commands import (
     WORDS,
 )
 from grpo_core.rewards._math._numbers import Unread
+from grpo_core.rewards._math._thousands import spaced_number
 from grpo_core.rewards._math._tidied import tidied
 from grpo_core.rewards._math._unit_letters import is_plain_unit, is_unit_in_text
 
@@ -91,6 +92,8 @@ def _scan(text: str, tokens: list[Token], *, in_text: bool, nesting: int) -> Non
             # 000 is what a thousands separator leaves of (1,000): too unclear to call.
             if piece[:1] == "0" and piece[1:2].isdigit() and tokens and tokens[-1].text == ",":
                 raise Unread("unparsable")
+            if grouped := spaced_number(text, found.start(), tokens):
+                piece, at = grouped
             tokens.append(Token("number", piece, spaced))
         elif kind == "letters":
             unit = spaced and not in_text and piece in UNITS and is_plain_unit(tokens, text[at:])
