@@ -6,6 +6,7 @@ from grpo_core.rewards._math import _tree as tree
 from grpo_core.rewards._math._pieces import NoRegion, Piece, intersection, merged
 from grpo_core.rewards._math._regions import is_region, region
 from grpo_core.rewards._math._tree import Answer
+from grpo_core.rewards._math._walk import symbols
 
 MAX_REGIONS = 12
 
@@ -23,12 +24,28 @@ def joined(items: list[Answer], joints: list[str]) -> Answer:
         if all(isinstance(item, tree.Relation) and item.operators == ("!=",) for item in items):
             return tree.Combination("cap", tuple(items))
     words = {joint for joint in joints if joint != ","}
+    declared = [item for item in items if _is_declared(item, items)]
+    if declared and len(declared) < len(items):  # k of x = 2 k pi or x = 3 k pi, k an integer
+        values = [item for item in items if item not in declared]
+        answer = joined(values, [*words][: len(values) - 1])
+        head = answer.items if isinstance(answer, tree.List) else (answer,)
+        return tree.List((*head, *declared))
     if len(words) == 1 and all(isinstance(item, tree.Relation) for item in items):
         names = {item.items[0] for item in items if isinstance(item, tree.Relation)}
         regions = any(is_region(item) for item in items)
         if each_matters(items, words) if regions else words == {"or"} and len(names) > 1:
             return tree.Combination("cup" if words == {"or"} else "cap", tuple(items))
     return tree.List(tuple(items))
+
+
+def _is_declared(item: Answer, items: list[Answer]) -> bool:
+    """Whether an item says that a name in the others is whole."""
+    if not isinstance(item, tree.Relation) or item.operators != ("in",):
+        return False
+    name, where = item.items
+    if not isinstance(name, tree.Symbol) or where != tree.Constant("Z"):
+        return False
+    return any(name.name in symbols(other) for other in items if other is not item)
 
 
 def each_matters(items: list[Answer], words: set[str]) -> bool:
