@@ -41,7 +41,8 @@ _PRIME = re.compile(r"\^\s*(?:\{\s*\\prime\s*\}|\\prime(?![A-Za-z]))")
 
 _HALF_DAY = re.compile(r"(?<=[0-9])\s*\b([aApP])\.\s?[mM]\b\.?|(?<=[0-9])([ap])\.m\.")
 _CHOOSE = re.compile(
-    r"(?<![\w.\\}])(?:\{\})?(?:_\{?([0-9]{1,3})\}?|([0-9]{1,3}) ?)([CP])"
+    r"(?<![\w.\\}])(?:(?:\{\})?(?:_\{?([0-9]{1,3})\}?|([0-9]{1,3}) ?)"
+    r"|(?:\{\}|\A)\^\{?([0-9]{1,3})\}?)([CP])"
     r"_?\{?([0-9]{1,3})\}?(?![\w.])"
 )
 _DOTTED = re.compile(r"\\dot\s*\{?([0-9])\}?(?:([0-9]*)\\dot\s*\{?([0-9])\}?)?")
@@ -87,7 +88,7 @@ def plain(text: str) -> str:
         text = _GROUPED.sub(lambda found: found[0].replace(",", ""), text)
     text = _bare(text)
     if "C" in text or "P" in text:
-        text = _CHOOSE.sub(r"\3(\1\2,\4)", text)
+        text = _CHOOSE.sub(r"\4(\1\2\3,\5)", text)
     if "m." in text or "M." in text:
         text = _HALF_DAY.sub(r"\\text{ \1\2m}", text)
     if "\\dot" in text:

@@ -3,6 +3,7 @@
 from functools import partial, reduce
 
 from grpo_core.rewards._math import _tree as tree
+from grpo_core.rewards._math._numbers import Number
 from grpo_core.rewards._math._pieces import NoRegion, Piece, intersection, merged
 from grpo_core.rewards._math._regions import is_region, region
 from grpo_core.rewards._math._tree import Answer
@@ -24,7 +25,11 @@ def joined(items: list[Answer], joints: list[str]) -> Answer:
         if all(isinstance(item, tree.Relation) and item.operators == ("!=",) for item in items):
             return tree.Combination("cap", tuple(items))
     words = {joint for joint in joints if joint != ","}
-    declared = [item for item in items if _is_declared(item, items)]
+    declared = [item for item in items if _declares(item, "Z", items)]
+    if _declares(items[-1], "R", items) and joints[-1] == ",":  # f(x) = ax, a a real number
+        return joined(items[:-1], joints[:-1])
+    if words == {"or"} and "," not in joints and (number := _restated(items)):
+        return number
     if declared and len(declared) < len(items):  # k of x = 2 k pi or x = 3 k pi, k an integer
         values = [item for item in items if item not in declared]
         answer = joined(values, [*words][: len(values) - 1])
@@ -38,14 +43,22 @@ def joined(items: list[Answer], joints: list[str]) -> Answer:
     return tree.List(tuple(items))
 
 
-def _is_declared(item: Answer, items: list[Answer]) -> bool:
-    """Whether an item says that a name in the others is whole."""
+def _declares(item: Answer, domain: str, items: list[Answer]) -> bool:
+    """Whether an item says of what kind a name in the others is."""
     if not isinstance(item, tree.Relation) or item.operators != ("in",):
         return False
     name, where = item.items
-    if not isinstance(name, tree.Symbol) or where != tree.Constant("Z"):
+    if not isinstance(name, tree.Symbol) or where != tree.Constant(domain):
         return False
     return any(name.name in symbols(other) for other in items if other is not item)
+
+
+def _restated(items: list[Answer]) -> Number | None:
+    """The number that each item is: `3/8 or 0.375` hedges nothing."""
+    numbers = [item for item in items if isinstance(item, Number)]
+    if len(numbers) < len(items) or len({number.value for number in numbers}) > 1:
+        return None
+    return min(numbers, key=lambda number: number.digits)  # an exact one, if there is one
 
 
 def each_matters(items: list[Answer], words: set[str]) -> bool:
