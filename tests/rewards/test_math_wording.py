@@ -36,6 +36,22 @@ EQUAL = [
     (r"f(x) = ax, a \in \mathbb{R}", "f(x) = ax"),
     (r"\gcd(m, n)", r"\gcd(n, m)"),
     (r"2 + \operatorname{lcm}(a, b)", r"\operatorname{lcm}(b, a) + 2"),
+    (r"\max\{a, b\}", r"\max(b, a)"),
+    # what is named
+    (r"\text{p + q = } 73", "73"),
+    (r"\text{(A), (C)}", "A, C"),
+    (r"\text{(A) and (C)}", "A, C"),
+    (r"f^{-1}(x) = \frac{x+2}{7}", r"\frac{x+2}{7}"),
+    (r"f^{-1}(x) = \frac{x+2}{7}", r"f^{-1}(t) = \frac{t+2}{7}"),
+    (r"A \cap B = \{1\}", r"\{1\}"),
+    (r"f(x) = x+1, \forall x \in \mathbb{R}", "f(x) = x+1"),
+    # notation of other countries
+    ("C_5^2", "10"),
+    (r"A_{5}^{2}", "20"),
+    (r"\frac{C_5^2}{C_{10}^2}", r"\frac29"),
+    (r"\left\{\begin{array}{l}x=2\\y=3\end{array}\right.", "x=2, y=3"),
+    (r"\left\{\begin{array}{ll}x, & x \ge 0\\-x, & x < 0\end{array}\right.", "|x|"),
+    (r"\left\{ \begin{aligned} x &= 2 \\ y &= 3 \end{aligned} \right.", "x=2, y=3"),
 ]
 DIFFERENT = [
     (r"\frac{3}{8} \text{ or } 0.376", r"\frac38"),
@@ -74,6 +90,21 @@ DIFFERENT = [
     (r"y = x^2, x \in \mathbb{Z}", "y = x^2"),
     (r"\gcd(m, n)", r"\gcd(m, n + 1)"),
     (r"\gcd(m, n)", r"\operatorname{lcm}(n, m)"),
+    (r"\max\{a, b\}", r"\min\{a, b\}"),
+    (r"\text{x + 2 = } 73", "73"),
+    (r"\text{p + q = } 73", "74"),
+    (r"\text{(A), (B)}", "A, C"),
+    (r"\text{(A)}", "C"),
+    (r"f^{-1}(x) = \frac{x+2}{7}", r"f(x) = \frac{x+2}{7}"),
+    (r"f^{-1}(x) = \frac{x+2}{7}", r"g^{-1}(x) = \frac{x+2}{7}"),
+    ("f^{-1}(x)", r"\frac{1}{f(x)}"),
+    (r"A \cap B = \{1\}", r"A \cup B = \{1\}"),
+    (r"A \cap B = \{1\}", r"\{1, 2\}"),
+    ("C_5^2", "20"),
+    ("C_1^2", "1"),
+    ("C_2^5", "10"),
+    ("A_5^2", "10"),
+    (r"\left\{\begin{array}{l}x=2\\y=3\end{array}\right.", "x=3, y=2"),
 ]
 
 

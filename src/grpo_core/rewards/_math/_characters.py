@@ -17,7 +17,16 @@ _CHARACTERS = str.maketrans(
     | {"ℚ": "\\mathbb{Q}", "ℂ": "\\mathbb{C}", "∠": "\\angle ", "△": "\\triangle "}
     | {"⟨": "\\langle ", "⟩": "\\rangle ", "⌊": "\\lfloor ", "⌋": "\\rfloor "}
     | {"Ω": "Ω", "。": ".", "，": ",", "⁄": "/", "ℓ": "\\ell ", "∧": "\\land ", "¬": "\\neg "}
-    | {"⌈": "\\lceil ", "⌉": "\\rceil ", "∣": "|", "ϵ": "ε", "ϕ": "φ", "µ": "μ", "’": "'"}
+    | {
+        "∀": "\\forall ",
+        "⌈": "\\lceil ",
+        "⌉": "\\rceil ",
+        "∣": "|",
+        "ϵ": "ε",
+        "ϕ": "φ",
+        "µ": "μ",
+        "’": "'",
+    }
 )
 _RAISED = re.compile("[⁰¹²³⁴⁵⁶⁷⁸⁹⁺⁻ⁿ⁽⁾]+")
 _LOWERED = re.compile("[₀₁₂₃₄₅₆₇₈₉₊₋ₐₑₒₓₕₖₗₘₙₚₛₜᵢⱼᵣᵤᵥ]+")
@@ -55,6 +64,15 @@ _ROW_SPACE = re.compile(r"\\\\\s*\[\s*-?[0-9.]+\s*(?:pt|em|ex|mm|cm)\s*\]")
 _LOOKS = re.compile(
     r"\\(?:textcolor|colorbox)\s*\{[A-Za-z]+\}|\\color\s*\{[A-Za-z]+\}|\\underline(?![A-Za-z])"
 )
+_SYSTEM = re.compile(
+    r"\\left\s*\\(?:\{|lbrace)\s*(?:\\begin\s*\{array\}\s*\{[lcr| ]*\}(.*?)\\end\s*\{array\}"
+    r"|(\\begin\{(aligned|gathered|split|d?cases)\}.*?\\end\{\3\}))\s*\\right\s*\.",
+    re.DOTALL,
+)
+# C_5^2 and A_5^2 count choices and arrangements; C_1^2 is a constant squared.
+_CHOOSE_ABOVE = re.compile(
+    r"(?<![\w\\}])([CA])_(?:\{([0-9]{1,3})\}|([3-9]))\^(?:\{([0-9]{1,3})\}|([0-9]))(?![\w.!])"
+)
 _LEADING = re.compile(r"\s*(?:=|\\approx(?![A-Za-z]))\s*")
 
 
@@ -80,6 +98,10 @@ def plain(text: str) -> str:
         text = _ROW_SPACE.sub(r"\\\\ ", text)
     if "color" in text or "underline" in text:
         text = _LOOKS.sub("", text)
+    if "\\left" in text and "\\right." in text:
+        text = _SYSTEM.sub(_system, text)
+    if "\\forall" in text:
+        text = text.replace("\\forall", r"\text{ for all }")
     if "prime" in text:
         text = _PRIME.sub("'", text)
     if not text.isascii() or "\\," in text or "{,}" in text or "\\!" in text:
@@ -87,6 +109,8 @@ def plain(text: str) -> str:
     if "," in text and not _BRACKET.search(_OUTER.sub(" ", text)):
         text = _GROUPED.sub(lambda found: found[0].replace(",", ""), text)
     text = _bare(text)
+    if "C_" in text or "A_" in text:
+        text = _CHOOSE_ABOVE.sub(_chosen, text)
     if "C" in text or "P" in text:
         text = _CHOOSE.sub(r"\4(\1\2\3,\5)", text)
     if "m." in text or "M." in text:
@@ -121,6 +145,18 @@ def _is_group(text: str) -> bool:
 
 def _degrees(found: re.Match[str]) -> str:
     return r"\text{ celsius}" if "C" in (found[1] or found[2]) else r"\text{ fahrenheit}"
+
+
+def _system(found: re.Match[str]) -> str:
+    """Rows behind one brace as an environment that has it."""
+    return found[2] or f"\\begin{{cases}}{found[1]}\\end{{cases}}"
+
+
+def _chosen(found: re.Match[str]) -> str:
+    n, k = found[2] or found[3], found[4] or found[5]
+    if not int(k) <= int(n) or int(n) < 3:
+        return found[0]
+    return f"{'C' if found[1] == 'C' else 'P'}({n},{k})"
 
 
 def _raised(found: re.Match[str]) -> str:

@@ -74,6 +74,8 @@ def is_name(node: Answer) -> bool:
         return True
     if isinstance(node, tree.Tuple | tree.Ratio):
         return all(map(is_name, node.items))
+    if isinstance(node, tree.Combination):  # the union of A and B
+        return all(map(_is_capital, node.items))
     if isinstance(node, tree.Product):  # a length, an abbreviation or a quotient, but not xy
         if node.items[0] == tree.Symbol("nabla"):
             return len(node.items) == 2 and is_name(node.items[1])

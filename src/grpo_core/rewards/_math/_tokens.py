@@ -54,6 +54,7 @@ _LETTER = re.compile(r"\s+([A-Za-z])(?![A-Za-z])")
 _MARKED = re.compile(r"\s*(?:\{\s*(\\?[A-Za-z]+)\s*\}|([A-Za-z]|\\[A-Za-z]+))")
 _CORNERS = re.compile(r"\s*\{?\s*([A-Z](?:\s*[A-Z]){0,3})(?![A-Za-z])\s*\}?")
 _SUBSCRIPT = re.compile(r"\s*_\s*(?:\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}|([A-Za-z0-9])|\\([A-Za-z]+))")
+_INVERSE = re.compile(r"\s*\^\s*(?:\{\s*-\s*1\s*\}|\(-1\))(?=\s*(?:\\left\s*)?\()")
 _SUBSCRIPT_SPELLING = re.compile(r"\\(?:text|mathrm|rm|textrm)(?![A-Za-z])|[\s{}\\]")
 
 
@@ -201,9 +202,12 @@ def _letters(
 ) -> None:
     last = tokens[-1] if tokens else END
     after_number = last.kind == "number" or (spaced and last[:2] == ("constant", "pi"))
+    is_option = last.text == "(" and len(run) == 1 and run.isupper()  # \text{(A), (C)}
     if run in ("mod", "choose"):
         tokens.append(Token("op", run, spaced))
-    elif in_text or (after_number and (is_unit if spaced else run in TIGHT_UNITS)):
+    elif (in_text and not is_option) or (
+        after_number and (is_unit if spaced else run in TIGHT_UNITS)
+    ):
         tokens.append(Token("word", run, spaced))
     elif run in FUNCTIONS:
         tokens.append(Token("function", FUNCTIONS[run], spaced))
@@ -230,7 +234,7 @@ def _letters(
 
 
 def _subscript(text: str, at: int, tokens: list[Token]) -> int:
-    """Take a subscript and primes into the name of the last token."""
+    """Take a subscript, primes and what inverts a function into the name of the last token."""
     token = tokens[-1]
     name = token.text
     if below := _SUBSCRIPT.match(text, at):
@@ -239,6 +243,8 @@ def _subscript(text: str, at: int, tokens: list[Token]) -> int:
         at = below.end()
     while text[at : at + 1] == "'":
         name, at = name + "'", at + 1
+    if name in "fgh" and (inverse := _INVERSE.match(text, at)):
+        name, at = name + "^-1", inverse.end()
     if name != token.text:
         tokens[-1] = Token("symbol", name, token.spaced)
     return at

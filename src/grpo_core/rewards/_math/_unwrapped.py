@@ -25,6 +25,7 @@ _LEAD = re.compile(
     r"(?:exactly |a total of )?|(?:exactly|precisely)\s+",
     re.IGNORECASE,
 )
+_IN_TEXT = re.compile(r"\A\\text\s*\{(?![^{}]*[A-Za-z]{2})([^{}\\]*=\s*)\}")  # \text{p + q = } 5
 _KIND = re.compile(
     r"(?:the )?(?:point|pair|ordered (?:pair|triple)|triple|interval|vector|set|coordinates)s?:?",
     re.IGNORECASE,
@@ -66,7 +67,7 @@ def unwrapped(text: str) -> str:
         inside = text[len(opening) : -len(closing)]
         if text.startswith(opening) and text.endswith(closing) and inside.strip("`* _"):
             text = text if opening[0] in inside else inside.strip()
-    text = _without_lead(text)
+    text = _without_lead(_IN_TEXT.sub(r"\1", text, count=1))
     text = "no" if text == "NO" else text  # elsewhere a product
     if text[:1] in "aAtT":
         text = _ARTICLE.sub("", text)
