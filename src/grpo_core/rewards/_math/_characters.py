@@ -73,6 +73,8 @@ _SYSTEM = re.compile(
 _CHOOSE_ABOVE = re.compile(
     r"(?<![\w\\}])([CA])_(?:\{([0-9]{1,3})\}|([3-9]))\^(?:\{([0-9]{1,3})\}|([0-9]))(?![\w.!])"
 )
+_UNSEEN = re.compile(r"\\(?:[hv]?phantom|[hv]space\*?|tag\*?|label)\s*\{[^{}]*\}")
+_OLD_ROMAN = re.compile(r"\{\s*\\rm\s+([^{}\\]*)\}")  # {\rm cm}
 _LEADING = re.compile(r"\s*(?:=|\\approx(?![A-Za-z]))\s*")
 
 
@@ -102,6 +104,10 @@ def plain(text: str) -> str:
         text = _SYSTEM.sub(_system, text)
     if "\\forall" in text:
         text = text.replace("\\forall", r"\text{ for all }")
+    if "phantom" in text or "space" in text or "\\tag" in text or "\\label" in text:
+        text = _UNSEEN.sub(" ", text)
+    if "\\rm" in text:
+        text = _OLD_ROMAN.sub(r"\\mathrm{\1}", text)
     if "prime" in text:
         text = _PRIME.sub("'", text)
     if not text.isascii() or "\\," in text or "{,}" in text or "\\!" in text:

@@ -60,9 +60,8 @@ _SUBSCRIPT_SPELLING = re.compile(r"\\(?:text|mathrm|rm|textrm)(?![A-Za-z])|[\s{}
 
 def tokenize(text: str) -> list[Token]:
     """The tokens of `text`, or `Unread`."""
-    text = plain(text)
     tokens: list[Token] = []
-    _scan(text, tokens, in_text=False, nesting=0)
+    _scan(plain(text), tokens, in_text=False, nesting=0)
     _check_nesting(tokens)
     return tidied(tokens) if len(tokens) > MIN_TIDIED else tokens
 
@@ -117,6 +116,8 @@ def _command(
             _letters(letter[1], tokens, spaced=spaced, in_text=False)
             return letter.end()
         if content is None or nesting:
+            if name == "rm" and content is None:  # for all that follows
+                return at
             raise Unread("unparsable")
         inside = content[1].strip()
         is_unit = is_unit_in_text(name, inside, tokens, text[content.end() :])
@@ -180,8 +181,7 @@ def _mark(name: str, text: str, at: int, tokens: list[Token], *, spaced: bool) -
     if mark == "angle" and tokens and tokens[-1][:2] == ("symbol", "m"):
         tokens.pop()
     letters = "".join((found[1] or found[2]).split()).removeprefix("\\")
-    bold = name in ("mathbf", "boldsymbol", "bm") and len(letters) > 1
-    if bold and letters not in GREEK:
+    if name in ("mathbf", "boldsymbol", "bm") and len(letters) > 1 and letters not in GREEK:
         return at
     letters = VARIANTS.get(letters, letters)
     tokens.append(Token("symbol", f"{mark} {letters}", spaced))
