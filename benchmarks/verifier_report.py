@@ -173,15 +173,17 @@ benchmarks/verifier_report.py`, whose first lines say how `peers` is filled, on 
 
 What each column is, and what it does with a completion:
 
-| column | what was called |
-|---|---|
-| TRL `accuracy_reward` | The function of `trl.rewards`, with the completion as one message and the reference between `$`. Math-Verify parses both and compares them with SymPy. |
-| verl `math_dapo` | `compute_score(..., strict_box_verify=True)`: the last box in the last 100 characters must be the reference, character by character. Scores are -1 and 1. |
-| verl `prime_math` | `compute_score`: the last box, or what else looks like an answer, is normalised, then compared as text, as a number and by SymPy. |
-| reasoning-gym `score_answer` | What its data sets inherit, on the content of the last box: 1 if it is the reference, character by character; if it contains the reference, the share of its length. |
-| ours, `verify_math` | The verifier of the last box, alone. |
-| ours, `magistral_reward` | All of the reward but the language: format, the same verifier, and their sum. |
-| ours, `verify_format`, `verify_language`, `verify_code` | The other three verifiers, on cases of their own kinds. |
+- TRL `accuracy_reward`: the function of `trl.rewards`, with the completion as one message and the
+  reference between `$`. Math-Verify parses both and compares them with SymPy.
+- verl `math_dapo`: `compute_score(..., strict_box_verify=True)`. The last box of the last 100
+  characters must be the reference, character by character. It scores -1 and 1.
+- verl `prime_math`: `compute_score`. The last box, or what else looks like an answer, is normalised
+  and compared as text, as a number and by SymPy.
+- reasoning-gym `score_answer`: what its data sets inherit, on the content of the last box. 1 if it
+  is the reference, character by character; if it holds the reference, the share of its length.
+- ours, `verify_math`: the verifier of the last box, alone.
+- ours, `magistral_reward`: format, the same verifier, and their sum; the language is left out.
+- ours, `verify_format`, `verify_language` and `verify_code`: on cases of their own kinds.
 
 How to read it: a spelling that is refused is a right answer that earns nothing, which costs signal;
 what a near miss or an attack earns is what a policy learns to farm. That a verifier reads no matrix
