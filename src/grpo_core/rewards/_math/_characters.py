@@ -73,6 +73,7 @@ _SYSTEM = re.compile(
 _CHOOSE_ABOVE = re.compile(
     r"(?<![\w\\}])([CA])_(?:\{([0-9]{1,3})\}|([3-9]))\^(?:\{([0-9]{1,3})\}|([0-9]))(?![\w.!])"
 )
+_LOG_OF_BASE = re.compile(r"(?<![A-Za-z\\])log(2|10)(?=\()")  # log2(8), as code has it
 _UNSEEN = re.compile(r"\\(?:[hv]?phantom|[hv]space\*?|tag\*?|label)\s*\{[^{}]*\}")
 _OLD_ROMAN = re.compile(r"\{\s*\\rm\s+([^{}\\]*)\}")  # {\rm cm}
 _LEADING = re.compile(r"\s*(?:=|\\approx(?![A-Za-z]))\s*")
@@ -108,6 +109,10 @@ def plain(text: str) -> str:
         text = _UNSEEN.sub(" ", text)
     if "\\rm" in text:
         text = _OLD_ROMAN.sub(r"\\mathrm{\1}", text)
+    if "log" in text:
+        text = _LOG_OF_BASE.sub(r"\\log_{\1}", text)
+    if "+/-" in text:
+        text = text.replace("+/-", "\\pm ")
     if "prime" in text:
         text = _PRIME.sub("'", text)
     if not text.isascii() or "\\," in text or "{,}" in text or "\\!" in text:

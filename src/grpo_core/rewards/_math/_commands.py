@@ -158,6 +158,11 @@ UNITS = TIGHT_UNITS | frozenset(
         "kWh",
         "mg",
         "hrs",
+        "cup",
+        "day",
+        "ton",
+        "yr",
+        "yrs",
         "USD",
     )
 )

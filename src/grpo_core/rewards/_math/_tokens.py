@@ -219,7 +219,7 @@ def _letters(
         tokens.append(Token("constant", "oo", spaced))
     elif run[:-1] in FUNCTIONS and run[-1].isascii():
         tokens += Token("function", FUNCTIONS[run[:-1]], spaced), Token("symbol", run[-1], False)
-    elif (last.kind == "word" and run in ("per", "squared", "cubed")) or (
+    elif (last.kind == "word" and (run in ("per", "squared", "cubed") or run in UNITS)) or (
         (run.casefold() in WORDS and (run.islower() or run.istitle() or run in ("YES", "DNE")))
         or (after_number and run.casefold() in ("am", "pm"))
         or ((len(run) >= 4 or not run.isascii()) and not (len(run) == 1 and run in GREEK_LETTERS))

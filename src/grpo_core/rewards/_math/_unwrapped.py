@@ -56,7 +56,10 @@ _DURATION = re.compile(
     r"|ounces?|months?)\.?\s*\}?"
 )
 _NAMES = {"h": "hours", "hr": "hours", "hrs": "hours", "ft": "feet", "in": "inches"}
-_WITH_UNIT = re.compile(r"([0-9][0-9.,]*)\s+([A-Za-z]+(?:(?:[/*·]|\^-?[0-9]|[²³])+[A-Za-z]*)+)\.?")
+_WITH_UNIT = re.compile(
+    r"([0-9][0-9.,]*(?:\s*(?:x|×|\*|\\times|\\cdot)\s*10\s*\^\s*\{?-?[0-9]+\}?)?)\s+([A-Za-z]+(?:(?:[/*·]|\^-?[0-9]|[²³])+[A-Za-z]*)+)\.?"
+)
+_ARRAY = re.compile(r"(?:Matrix|(?:np\.)?array)\((\[.*\])\)")  # as SymPy and NumPy print them
 _DETERMINANT = re.compile(r"\\det\s*(?:\\left)?\s*\(?\s*\\begin\{[pb]matrix\}")
 
 
@@ -89,6 +92,8 @@ def unwrapped(text: str) -> str:
         text = f"{found[1]}{found[2]}\\overline{{{found[3] or found[4]}}}"
     if text[:1].isdigit() and (found := _DURATION.fullmatch(text)):
         text = _compound(found) or text
+    if text.endswith("])") and (found := _ARRAY.fullmatch(text)):
+        text = found[1]
     if text.startswith("\\det") and _DETERMINANT.match(text) and text.count("matrix}") == 2:
         body = text[text.index("matrix}") + 7 : text.rindex("\\end{")]
         if text.rstrip(") ").endswith(("\\end{pmatrix}", "\\end{bmatrix}", "\\right")):
