@@ -15,6 +15,11 @@ EQUAL = [
     (rf"x < 2k \text{{ or }} x > 3k, k {Z}", rf"x < 2n \text{{ or }} x > 3n, n {Z}"),
     (rf"2k\pi < x < \pi + 2k\pi, k {Z}", rf"2n\pi < x < \pi + 2n\pi, n {Z}"),
     (rf"x = 2n\pi, n {Z}", rf"x \in \{{2k\pi : k {Z}\}}"),
+    (
+        rf"x = ka, a \in \mathbb{{R}}, k {Z}",
+        rf"x = na, n {Z}, a \in \mathbb{{R}}",
+    ),
+    (rf"x \in (2k\pi, 2k\pi + \pi), k {Z}", rf"x \in (2n\pi, 2n\pi + \pi), n {Z}"),
     # no one says that the parameter is whole, but an angle is a multiple of pi
     (r"x = n\pi", r"x = k\pi"),
     (r"x = 180^\circ n", r"x = 180^\circ k"),
@@ -34,6 +39,8 @@ DIFFERENT = [
         rf"x = \frac{{\pi}}{{6}} + 2k\pi \text{{ or }} x = \frac{{5\pi}}{{6}} + 2k\pi, k {Z}",
     ),
     (rf"x < 2k \text{{ or }} x > 3k, k {Z}", rf"x < 2n \text{{ or }} x \ge 3n, n {Z}"),
+    (rf"k {Z}, n {Z}", rf"n {Z}"),
+    (r"x \in \mathbb{R}, y \in \mathbb{R}", r"y \in \mathbb{R}"),
     # of several names each has its own values
     (rf"x = 2k, y = 3k, k {Z}", rf"x = 3n, y = 2n, n {Z}"),
     (rf"x = 2k \text{{ and }} y = 3k, k {Z}", rf"x = 3n, y = 2n, n {Z}"),

@@ -92,6 +92,7 @@ DIFFERENT = [
     (r"5 \text{ m and } 20 \text{ cm}", r"5.2 \text{ m}"),
     (r"\text{negative three}", "3"),
     (r"\text{negative zero or three}", "3"),
+    ("minus minus three", "3"),
     (r"3 \text{ out of } 8", "3"),
     (r"3 \text{ out of } 8", r"\frac83"),
     (r"{}^{10}C_3", "720"),

@@ -25,16 +25,13 @@ def joined(items: list[Answer], joints: list[str]) -> Answer:
         if all(isinstance(item, tree.Relation) and item.operators == ("!=",) for item in items):
             return tree.Combination("cap", tuple(items))
     words = {joint for joint in joints if joint != ","}
-    declared = [item for item in items if _declares(item, "Z", items)]
-    if _declares(items[-1], "R", items) and joints[-1] == ",":  # f(x) = ax, a a real number
+    if "," in joints[-1:] and _declares(items[-1], "R", items):  # f(x) = ax, a a real number
         return joined(items[:-1], joints[:-1])
-    if words == {"or"} and "," not in joints and (number := _restated(items)):
+    if joints == ["or"] * len(joints) and (number := _restated(items)):
         return number
-    if declared and len(declared) < len(items):  # k of x = 2 k pi or x = 3 k pi, k an integer
-        values = [item for item in items if item not in declared]
-        answer = joined(values, [*words][: len(values) - 1])
-        head = answer.items if isinstance(answer, tree.List) else (answer,)
-        return tree.List((*head, *declared))
+    declared = [place for place, item in enumerate(items) if _declares(item, "Z", items)]
+    if declared:  # k of x = 2 k pi or x = 3 k pi, k an integer
+        return _with_declared(items, joints, declared)
     if len(words) == 1 and all(isinstance(item, tree.Relation) for item in items):
         names = {item.items[0] for item in items if isinstance(item, tree.Relation)}
         regions = any(is_region(item) for item in items)
@@ -43,14 +40,28 @@ def joined(items: list[Answer], joints: list[str]) -> Answer:
     return tree.List(tuple(items))
 
 
+def _with_declared(items: list[Answer], joints: list[str], declared: list[int]) -> tree.List:
+    """The list of what the names stand in, as one item or several, and of what they are."""
+    kept = [place for place in range(len(items)) if place not in declared]
+    answer = joined([items[place] for place in kept], [joints[place - 1] for place in kept[1:]])
+    head = answer.items if isinstance(answer, tree.List) else (answer,)
+    return tree.List((*head, *(items[place] for place in declared)))
+
+
 def _declares(item: Answer, domain: str, items: list[Answer]) -> bool:
     """Whether an item says of what kind a name in the others is."""
-    if not isinstance(item, tree.Relation) or item.operators != ("in",):
+    if not isinstance(item, tree.Relation) or not _is_declaration(item):
         return False
     name, where = item.items
     if not isinstance(name, tree.Symbol) or where != tree.Constant(domain):
         return False
-    return any(name.name in symbols(other) for other in items if other is not item)
+    return any(not _is_declaration(other) and name.name in symbols(other) for other in items)
+
+
+def _is_declaration(item: Answer) -> bool:
+    if not isinstance(item, tree.Relation) or item.operators != ("in",):
+        return False
+    return isinstance(item.items[1], tree.Constant)
 
 
 def _restated(items: list[Answer]) -> Number | None:

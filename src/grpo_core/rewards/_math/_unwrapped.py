@@ -57,7 +57,8 @@ _DURATION = re.compile(
 )
 _NAMES = {"h": "hours", "hr": "hours", "hrs": "hours", "ft": "feet", "in": "inches"}
 _WITH_UNIT = re.compile(
-    r"([0-9][0-9.,]*(?:\s*(?:x|×|\*|\\times|\\cdot)\s*10\s*\^\s*\{?-?[0-9]+\}?)?)\s+([A-Za-z]+(?:(?:[/*·]|\^-?[0-9]|[²³])+[A-Za-z]*)+)\.?"
+    r"([0-9][0-9.,]*(?:\s*(?:x|×|\*|\\times|\\cdot)\s*10\s*\^\s*\{?-?[0-9]+\}?)?)"
+    r"\s+([A-Za-z]+(?:(?:[/*·]|\^-?[0-9]|[²³])+[A-Za-z]*)+)\.?"
 )
 _ARRAY = re.compile(r"(?:Matrix|(?:np\.)?array)\((\[.*\])\)")  # as SymPy and NumPy print them
 _DETERMINANT = re.compile(r"\\det\s*(?:\\left)?\s*\(?\s*\\begin\{[pb]matrix\}")
