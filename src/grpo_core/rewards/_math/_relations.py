@@ -1,10 +1,10 @@
 """Equations, inequalities and definitions: what they name, and when two of them say the same."""
 
-import re
 from itertools import pairwise
 
 from grpo_core.rewards._math import _tree as tree
 from grpo_core.rewards._math._approximate import is_about, without_approximations
+from grpo_core.rewards._math._indices import of_one_index
 from grpo_core.rewards._math._kits import DOUBLES, Undefined
 from grpo_core.rewards._math._numeric import evaluate, real_point
 from grpo_core.rewards._math._options import Options
@@ -16,7 +16,6 @@ from grpo_core.rewards._math._values import proportional, same_value
 from grpo_core.rewards._math._walk import parts, replaced, symbols
 
 _WAVES = frozenset(("sin", "cos", "tan", "cot", "sec", "csc"))
-_INDEXED = re.compile(r"([A-Za-z]+)_([nkmj])")
 _TURNED = {"<": ">", "<=": ">="}
 
 
@@ -38,6 +37,8 @@ def values_of(node: Answer) -> list[Answer]:
     values = [item for item in node.items if not is_name(item)]
     if not names and _is_asked(node):
         names, values = [node.items[0]], list(node.items[1:])
+    if not values and all(map(_is_option, names)):  # (A) = (D)
+        return []
     if not values:  # x = y: the name on the left is named
         names, values = list(node.items[:-1]), [node.items[-1]]
     if _known(*map(label, names)) & _known(*values):
@@ -50,6 +51,12 @@ def values_of(node: Answer) -> list[Answer]:
         if operator == "=" and item in values
     ]
     return exact or values
+
+
+def _is_option(node: Answer) -> bool:
+    """Whether a name may be the letter of an option as well, whatever is set on it."""
+    name = node.name.rpartition(" ")[2] if isinstance(node, tree.Symbol) else ""
+    return len(name) == 1 and name.isupper()
 
 
 def _is_asked(node: tree.Relation) -> bool:
@@ -116,7 +123,7 @@ def same_relation(first: Answer, second: Answer, options: Options) -> bool:
         _forward(without_approximations(first)),
         _forward(without_approximations(second)),
     )
-    second = _of_one_index(first, second)
+    second = of_one_index(first, second)
     try:
         if symbols(first) == symbols(second) and "=" not in first.operators:
             return same_region(region(first), region(second), options)
@@ -137,25 +144,6 @@ def same_relation(first: Answer, second: Answer, options: Options) -> bool:
         _same_side(a, b, operator, options)
         for (a, b), operator in zip(pairs, first.operators, strict=True)
     )
-
-
-def _of_one_index(first: tree.Relation, second: tree.Relation) -> tree.Relation:
-    """The second equation with the index of the first: a_k = 2k says the same as a_n = 2n."""
-    names = first.items[0], second.items[0]
-    found = [_INDEXED.fullmatch(n.name) if isinstance(n, tree.Symbol) else None for n in names]
-    if not (found[0] and found[1]) or found[0][1] != found[1][1]:
-        return second
-    index, other = found[0][2], found[1][2]
-    ours, theirs = symbols(first.items[1:]), symbols(second.items[1:])
-    if index not in ours or other not in theirs or index in theirs or other in ours:
-        return second
-    values = replaced(tree.Tuple(second.items[1:]), lambda n: _put(n, other, index))
-    items = values.items if isinstance(values, tree.Tuple) else second.items[1:]
-    return tree.Relation(second.operators, (names[0], *items))
-
-
-def _put(node: Answer, name: str, other: str) -> Answer | None:
-    return tree.Symbol(other) if node == tree.Symbol(name) else None
 
 
 def _same_name(first: tree.Relation, second: tree.Relation) -> bool:
