@@ -60,6 +60,8 @@ EQUAL = [
     ("3/4 cup", r"\frac34"),
     ("3.0 x 10^8 m/s", r"3 \times 10^8 \text{ m/s}"),
     ("log2(3)", r"\log_2 3"),
+    ("$**5**$", "5"),
+    ("$__0__$", "__0__"),
     ("2 +/- sqrt(3)", r"2 \pm \sqrt{3}"),
     ("Matrix([[1, 2], [3, 4]])", r"\begin{pmatrix} 1 & 2 \\ 3 & 4 \end{pmatrix}"),
     # notation of other countries

@@ -67,9 +67,10 @@ _DETERMINANT = re.compile(r"\\det\s*(?:\\left)?\s*\(?\s*\\begin\{[pb]matrix\}")
 def unwrapped(text: str) -> str:
     """The answer without what is around it, and with a few spellings of plain text in LaTeX."""
     text = text.strip().strip(_INVISIBLE).strip()
+    bare = text.strip("$ ")
     for opening, closing in _MARKS:
-        inside = text[len(opening) : -len(closing)]
-        if text.startswith(opening) and text.endswith(closing) and inside.strip("`* _"):
+        inside = bare[len(opening) : -len(closing)]
+        if bare.startswith(opening) and bare.endswith(closing) and inside.strip("`* _"):
             text = text if opening[0] in inside else inside.strip()
     text = _without_lead(_IN_TEXT.sub(r"\1", text, count=1))
     text = "no" if text == "NO" else text  # elsewhere a product
