@@ -103,7 +103,7 @@ def hidden_gradients(given, *, with_entropy=False):
     kept = linear.recompute(hidden, weight, given["bias"], given["softcap"], state, rows, *slopes)
     linear.gradients(
         kept, state, rows, *slopes, hidden, weight, given["softcap"],
-        torch.empty_like(hidden), torch.empty_like(weight), None, False,
+        torch.empty_like(hidden), torch.empty_like(weight), None, False, None, 0, 1,
     )  # fmt: skip
 
 

@@ -71,7 +71,19 @@ def ours(c, *, one_pass=False, accumulate=False, grads=None):
             torch.empty(c.weight.shape[0], device=DEVICE) if c.bias is not None else None,
         )
     linear.gradients(
-        kept, state, entropy, c.g, c.h, c.hidden, c.weight, c.softcap, *grads, accumulate
+        kept,
+        state,
+        entropy,
+        c.g,
+        c.h,
+        c.hidden,
+        c.weight,
+        c.softcap,
+        *grads,
+        accumulate,
+        None,
+        0,
+        1,
     )
     return SimpleNamespace(log_probs=log_probs, entropy=entropy, grads=grads)
 
@@ -375,6 +387,6 @@ def test_the_operators_keep_their_word_to_torch():
     again = (c.hidden, c.weight, c.bias, None, state, log_probs, c.g, None)
     torch.library.opcheck(linear.recompute.operator, again)
     grads = (torch.zeros_like(c.hidden), torch.zeros_like(c.weight), torch.zeros(75, device=DEVICE))
-    given = (kept, state, log_probs, c.g, None, c.hidden, c.weight, None, *grads, True)
+    given = (kept, state, log_probs, c.g, None, c.hidden, c.weight, None, *grads, True, None, 0, 1)
     torch.library.opcheck(linear.gradients.operator, given)
     torch.library.opcheck(linear.rescale.operator, (grads[0], torch.ones((), device=DEVICE)))

@@ -30,7 +30,7 @@ def step(hidden, weight, tokens, g):
         hidden, weight, tokens, None, None, 1.0, None, None
     )
     grads = torch.empty_like(hidden), torch.empty_like(weight)
-    linear.gradients(kept, state, g, g, None, hidden, weight, None, *grads, None, False)
+    linear.gradients(kept, state, g, g, None, hidden, weight, None, *grads, None, False, None, 0, 1)
     return log_probs, *grads
 
 

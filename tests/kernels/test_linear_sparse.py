@@ -83,7 +83,9 @@ def ours(c, share=SHARE, *, accumulate=False, grads=None):
 def dense(c, grads=None):
     log_probs, state, kept = linear.exponentials(*given_to(c))
     grads = new_grads(c) if grads is None else grads
-    linear.gradients(kept, state, c.g, c.g, None, c.hidden, c.weight, c.softcap, *grads, False)
+    linear.gradients(
+        kept, state, c.g, c.g, None, c.hidden, c.weight, c.softcap, *grads, False, None, 0, 1
+    )
     return SimpleNamespace(log_probs=log_probs, grads=grads)
 
 

@@ -34,7 +34,7 @@ def dense(hidden, weight, tokens, g):
     given = hidden, weight, tokens, None, None, 1.0, None, None
     log_probs, state, kept = linear.exponentials(*given)
     grads = torch.empty_like(hidden), torch.empty_like(weight)
-    linear.gradients(kept, state, g, g, None, hidden, weight, None, *grads, None, False)
+    linear.gradients(kept, state, g, g, None, hidden, weight, None, *grads, None, False, None, 0, 1)
     return log_probs, *grads
 
 

@@ -1,5 +1,6 @@
 """The weight's gradient as a sum over chunks, in the 16 bits of the gradient itself."""
 
+import importlib
 import math
 
 import pytest
@@ -200,3 +201,12 @@ def test_a_gradient_that_is_float32_is_not(terms):
         memory="lean", weight_grad=main_grad, backend="triton",
     )  # fmt: skip
     assert terms == [] and main_grad.isfinite().all()
+
+
+@pytest.mark.parametrize("name", ["linear_gradients", "linear_sparse_gradients", "linear_rescale"])
+def test_no_operator_that_writes_has_defaults(name):
+    """The dispatcher leaves them out, and then does not find the tensor that is written."""
+    importlib.import_module("grpo_core._kernels.linear_sparse")
+    schema = getattr(torch.ops.grpo_core, name).default._schema
+    assert any(argument.alias_info is not None for argument in schema.arguments)
+    assert not any(argument.has_default_value() for argument in schema.arguments)

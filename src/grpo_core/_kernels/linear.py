@@ -183,9 +183,9 @@ def gradients(
     weight_grad: Tensor | None,
     bias_grad: Tensor | None,
     accumulate: bool,
-    exponents: Tensor | None = None,
-    chunk: int = 0,
-    chunks: int = 1,
+    exponents: Tensor | None,  # no defaults: a dispatcher leaves them out, and what is mutated too
+    chunk: int,
+    chunks: int,
 ) -> None:
     """Write the gradient of hidden; write the others, or add to them.
 
