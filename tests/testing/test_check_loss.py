@@ -5,6 +5,7 @@ from hypothesis import settings
 
 from grpo_core.testing import check_loss
 from testing import planted_losses as planted
+from testing import planted_losses_more as more
 
 FEW = settings(max_examples=40, derandomize=True, database=None)
 QUICK = [planted.mask_multiplies, planted.reads_back]
@@ -24,6 +25,13 @@ def test_a_broken_rule_is_found(loss):
 @pytest.mark.parametrize("loss", planted.BUGS, ids=lambda loss: loss.__name__)
 def test_a_broken_rule_is_found_by_the_default_settings(loss):
     assert planted.BUGS[loss] in check_loss(loss).failed
+
+
+@pytest.mark.slow
+@pytest.mark.no_shape_hook
+@pytest.mark.parametrize("loss", more.BUGS, ids=lambda loss: loss.__name__)
+def test_one_of_the_rules_that_a_bug_breaks_is_found(loss):
+    assert set(more.BUGS[loss]) & set(check_loss(loss).failed)
 
 
 @pytest.mark.no_shape_hook
