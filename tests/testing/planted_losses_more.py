@@ -51,7 +51,7 @@ def old_less_new(log_probs, old_log_probs, advantages, mask, total):
 def clips_the_wrong_side(log_probs, old_log_probs, advantages, mask, total):
     """The greater of the two where the smaller is meant."""
     ratio = log_ratio(log_probs, old_log_probs, mask).exp()
-    advantages = torch.where(mask, advantages, 0.0)
+    advantages = torch.where(mask, advantages, 0.0).detach()
     per_token = -torch.maximum(ratio * advantages, ratio.clamp(0.8, 1.28) * advantages)
     return token_mean(per_token, mask, total=total)
 
@@ -127,14 +127,14 @@ def hides_what_is_not_finite(log_probs, old_log_probs, advantages, mask, total):
 BUGS = {
     divides_by_the_width: ("padding_is_inert", "empty_rows_count_nowhere"),
     divides_by_the_padding: ("micro_batches_add_up", "empty_rows_count_nowhere"),
-    adds_up_and_divides_by_nothing: ("micro_batches_add_up",),
-    every_advantage_is_good: ("gradient_reaches_the_policy_alone",),
-    bad_advantages_are_dropped: ("gradient_reaches_the_policy_alone",),
-    no_minus: ("gradient_reaches_the_policy_alone",),
-    old_less_new: ("gradient_reaches_the_policy_alone",),
-    clips_the_wrong_side: ("gradient_reaches_the_policy_alone",),
-    writes_into_what_it_is_given: ("padding_is_inert",),
-    skips_the_first_token: ("gradient_reaches_the_policy_alone",),
+    adds_up_and_divides_by_nothing: ("a_step_twice_over_is_the_same",),
+    every_advantage_is_good: ("advantages_set_the_direction",),
+    bad_advantages_are_dropped: ("advantages_set_the_direction",),
+    no_minus: ("advantages_set_the_direction",),
+    old_less_new: ("advantages_set_the_direction",),
+    clips_the_wrong_side: ("what_went_the_wrong_way_is_pulled_back",),
+    writes_into_what_it_is_given: ("nothing_is_written_into",),
+    skips_the_first_token: ("advantages_set_the_direction",),
     whitens_the_batch: ("micro_batches_add_up",),
     quotient_of_probabilities: ("stale_token_is_finite",),
     mask_is_inverted: ("padding_is_inert",),

@@ -21,18 +21,6 @@ if TYPE_CHECKING:
 
     from grpo_core.testing._checks_loss import Loss, Rule
 
-_SAYS = {
-    "padding_is_inert": "what lies under the mask changes no bit",
-    "stale_token_is_finite": "an absurdly stale token leaves loss and gradient finite",
-    "micro_batches_add_up": "with the step's total, the parts of any partition add up",
-    "empty_rows_count_nowhere": "a row without a valid token changes nothing",
-    "nothing_gives_an_attached_zero": "a batch without a valid token gives a zero with a gradient",
-    "order_and_names_do_not_matter": "rows come in any order, groups have any names",
-    "gradient_reaches_the_policy_alone": "gradients reach log_probs, and nothing else",
-    "nothing_is_read_back": "no value is read back to the host",
-    "wrong_shapes_raise": "nothing broadcasts in silence",
-    "half_precision_is_widened": "bfloat16 gives float32, and float64 stays",
-}
 _ONCE = {
     "gradient_is_of_the_value": "gradcheck in float64",
     "compiles": "torch.compile(fullgraph=True) gives the same",
@@ -50,12 +38,14 @@ def check_loss(
     r"""Try a loss on many small batches, and report which of the rules of a loss hold.
 
     The rules are those of `grpo_core.losses`: what lies under the mask is never read (NaN, infinity
-    and 1e30 there change no bit of loss and gradient); a valid token that is absurdly stale leaves
-    both finite; with `total`, the counts of the optimiser step, the losses and gradients of any
-    partition into micro-batches add up; rows without a valid token count nowhere; nothing valid
-    gives a zero that is attached to the graph; rows come in any order and groups have any names;
-    gradients reach `log_probs` alone, and reach it on policy; nothing is read back to the host,
-    which is seen on a CPU too, by the operations that do it; nothing broadcasts; bfloat16 is
+    and 1e30 there change no bit of loss and gradient), nor is its width; a valid token that is
+    absurdly stale leaves both finite; with `total`, the counts of the optimiser step, the losses
+    and gradients of any partition into micro-batches add up, and a step twice over has the same
+    loss; rows without a valid token count nowhere; nothing valid gives a zero that is attached to
+    the graph; rows come in any order and groups have any names; gradients reach `log_probs` alone,
+    and go on policy where the advantages say, at each valid token; a clip lets go of no token that
+    went the wrong way; nothing is read back to the host, which is seen on a CPU too, by the
+    operations that do it; nothing is written into the arguments; nothing broadcasts; bfloat16 is
     widened and float64 kept; `gradcheck`; `torch.compile(fullgraph=True)`.
 
     The loss is called by name, with what its parameters ask for out of `log_probs`,
@@ -93,23 +83,26 @@ def check_loss(
     if not seconds > 0:  # NaN fails this too
         raise ValueError(f"seconds must be more than 0, got {seconds}")
     # Here, since they import torch, and this door is open to verifiers without it.
-    from grpo_core.testing import _checks_loss as rules  # noqa: PLC0415
+    from grpo_core.testing._checks_loss import Loss  # noqa: PLC0415
+    from grpo_core.testing._checks_loss_rules import NEEDS, RULES  # noqa: PLC0415
     from grpo_core.testing._checks_once import compiles, gradient_is_of_the_value  # noqa: PLC0415
 
-    loss = rules.Loss(function, _names(function))
+    loss = Loss(function, _names(function))
     began = monotonic()
     base = settings or default_settings(100)
     strategy = st.tuples(token_batches(dtype="float64"), st.integers(0, 99)).map(Case)
     results: list[Result] = []
-    for name, says in _SAYS.items():
-        rule: Rule = getattr(rules, name)
-        if name == "micro_batches_add_up" and "total" not in loss.names:
-            note = "takes no `total`: under gradient accumulation nobody can make it right"
+    for name, (says, rule) in RULES.items():
+        missing = [need for need in NEEDS.get(name, ()) if need not in loss.names]
+        if missing:
+            note = f"takes no `{missing[0]}`"
+            if missing == ["total"]:
+                note += ": under gradient accumulation nobody can make it right"
             results.append(Result(name, says, note=note, is_run=False))
             continue
         sampled = search(
-            strategy, _judge(name, rule, loss), base, seconds=seconds / len(_SAYS),
-            shrink_seconds=lambda: seconds / len(_SAYS), key_of=_key,
+            strategy, _judge(name, rule, loss), base, seconds=seconds / len(RULES),
+            shrink_seconds=lambda: seconds / len(RULES), key_of=_key,
         )  # fmt: skip
         failures = tuple(_failure(found, rule, loss) for found in sampled.found)
         note = "time was over before all batches were tried" if sampled.is_cut else ""
