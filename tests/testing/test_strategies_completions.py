@@ -35,8 +35,8 @@ TAGS = {
 BOXES = {"no_box", "empty_box", "unbalanced_box", "box_in_code_only"}
 FENCES = {"no_fence", "fence_without_language", "unclosed_fence"}
 BEHAVIOURS = {
-    "correct", "wrong", "first_only", "silent", "broken", "crashing", "looping", "memory_hungry",
-    "flooding", "cheating",
+    "correct", "wrong", "talkative", "misplaced", "first_only", "silent", "broken", "crashing",
+    "looping", "memory_hungry", "flooding", "cheating",
 }  # fmt: skip
 solved = st.one_of(programs(), programs("cpp"))
 
@@ -106,10 +106,10 @@ def test_our_verifier_pays_for_no_attack_executes_nothing_and_answers_in_time(da
     assert not hasattr(builtins, "grpo_core_was_here")
 
 
-def test_every_attack_is_drawn_and_nearly_all_of_them_have_something_to_lose():
+def test_every_attack_is_drawn_and_all_of_them_have_something_to_lose():
     found = drawn(hostile_completions(zero()), lambda hostile: hostile[1:])
     assert {attack for attack, _ in found} == set(ATTACKS)
-    assert {attack for attack, fault in found if fault} == set(ATTACKS) - {"deep_nesting"}
+    assert {attack for attack, fault in found if fault} == set(ATTACKS)
 
 
 @pytest.mark.parametrize("kind", get_args(Kind))

@@ -13,13 +13,12 @@ from grpo_core.testing._answers import answers
 from grpo_core.testing._checks_cases import Case
 from grpo_core.testing._checks_noise import CODE, SPACE, WORDS, Noise
 from grpo_core.testing._checks_search import default_settings
-from grpo_core.testing._completions import _BOX_FLAWS as BOX_FLAWS  # pyright: ignore[reportPrivateUsage]
-from grpo_core.testing._completions import _TAG_FLAWS as TAG_FLAWS  # pyright: ignore[reportPrivateUsage]
 from grpo_core.testing._completions import completions, malformed_completions
+from grpo_core.testing._flaws import BOX_FLAWS, TAG_FLAWS
 from grpo_core.testing._hostile import ATTACKS, hostile_completions
 from grpo_core.testing._near_misses import miss_rules, near_misses
-from grpo_core.testing._programs import _REASONS as BEHAVIOURS  # pyright: ignore[reportPrivateUsage]
-from grpo_core.testing._programs import programs
+from grpo_core.testing._programs import REASONS, Program, programs, programs_of
+from grpo_core.testing._sources import TASKS
 from grpo_core.testing._spellings import spelling_rules, spellings
 from grpo_core.testing._texts import bilingual_texts
 from grpo_core.testing._values import Answer
@@ -61,6 +60,11 @@ def _math() -> Sources:
         for rule in _rules(kind, miss_rules)
     }
     hostile = {attack: answers().flatmap(_attack(attack)) for attack in ATTACKS}
+    hostile["no reference"] = answers().flatmap(
+        lambda answer: completions(answer).map(
+            lambda text: Case((text, ""), "no reference", may_raise=True)
+        )
+    )
     return Sources(right, wrong, hostile, examples=8)
 
 
@@ -153,12 +157,36 @@ def _format() -> Sources:
 
 
 def _code() -> Sources:
-    def placed(program: Any) -> SearchStrategy[Case]:
-        return completions(program).map(lambda text: Case((text, program.tests), program.behaviour))
+    def placed(label: str, *, thoughts: bool = False) -> Callable[[Program], SearchStrategy[Case]]:
+        def of(program: Program) -> SearchStrategy[Case]:
+            return completions(program).map(
+                lambda text: Case((_in_thoughts(text) if thoughts else text, program.tests), label)
+            )
 
-    by_behaviour = {name: programs(behaviours=[name]).flatmap(placed) for name in BEHAVIOURS}
-    right = {"correct": by_behaviour.pop("correct")}
-    return Sources(right, by_behaviour, noises=CODE, examples=5, deadline_seconds=30.0)
+        return of
+
+    def untested(program: Program) -> SearchStrategy[Case]:
+        return completions(program).map(lambda text: Case((text, ()), "no tests", may_raise=True))
+
+    correct = programs(behaviours=["correct"])
+    right = {"correct": correct.flatmap(placed("correct"))}
+    wrong = {
+        name: programs(behaviours=[name]).flatmap(placed(name))
+        for name in REASONS
+        if name not in ("correct", "wrong")
+    } | {
+        f"wrong, {task}": programs_of("python", "wrong", task).flatmap(placed(f"wrong, {task}"))
+        for task in TASKS
+    }
+    hostile = {
+        "thoughts_only": correct.flatmap(placed("thoughts_only", thoughts=True)),
+        "no tests": correct.flatmap(untested),
+    }
+    return Sources(right, wrong, hostile, noises=CODE, examples=5, deadline_seconds=30.0)
+
+
+def _in_thoughts(completion: str) -> str:
+    return completion.replace("</think>", "\n") + "\n</think>Done."
 
 
 def _language() -> Sources:

@@ -34,7 +34,7 @@ def failure_of(
             body = ["began = monotonic()", call, "assert monotonic() - began < DEADLINE_SECONDS"]
             body[-1] = body[-1].replace("DEADLINE_SECONDS", condition)
         case "repeatable":
-            body = [f"assert len({{{score} for _ in range(20)}}) == 1"]
+            body = [f"assert len({{{score} for _ in range(2_000)}}) == 1"]
         case "unmoved_by_noise" | "symmetric":
             other = _call(name, found.history[0]) + (".score" if is_verdict else "")
             body = [f"assert {score} == {other}"]
