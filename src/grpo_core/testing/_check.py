@@ -59,7 +59,7 @@ def check_verifier(
       handlers, settings of torch and numpy, limits and the like, leaves threads, files or processes
       behind, or executes a completion.
 
-    A reference that is missing, or tests that are, must not pass either; there a verifier may raise.
+    Where there is no reference, or no test, nothing may pass; there a verifier may raise.
 
     The verifier runs in processes of its own: one imports it and forks others for the calls, and
     kills those that are late or take over 4 GB. So nothing that it does can hang, end or change the
