@@ -153,7 +153,7 @@ def _format() -> Sources:
         )
 
     wrong = {flaw: malformed(flaw) for flaw in (*TAG_FLAWS, *BOX_FLAWS)}
-    return Sources(right, wrong, noises=WORDS, examples=15)
+    return Sources(right, wrong, noises=WORDS, examples=60)
 
 
 def _code() -> Sources:

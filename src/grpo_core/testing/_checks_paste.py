@@ -28,6 +28,7 @@ def failure_of(
     lines[:0] = ["from concurrent.futures import ThreadPoolExecutor"] * (
         found.check == "thread_safe"
     )
+    lines[:0] = ["from grpo_core.rewards import StdinTest"] * ("StdinTest(" in call)
     lines[:0] = ["import pickle"] * (found.check == "process_safe")
     match found.check:
         case "in_time":

@@ -78,7 +78,7 @@ _PYTHON_SOURCES = {
         _PYTHON + "print(@SOLUTION@)",
         (
             "import sys\nnumbers = [int(word) for word in sys.stdin.read().split()]\n"
-            "sys.stdout.write(f'{@SOLUTION@}\\n')"
+            "sys.stdout.write(str(@SOLUTION@) + '\\n')"
         ),
         (
             "def main():\n    numbers = [*map(int, input().split())]\n    print(@SOLUTION@)\n\n\n"
