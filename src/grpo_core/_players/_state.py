@@ -20,6 +20,7 @@ from typing import Any, NamedTuple
 _OTHERS = (signal.SIGALRM, signal.SIGVTALRM, signal.SIGPROF, signal.SIGINT, signal.SIGTERM,
            signal.SIGCHLD, signal.SIGUSR1, signal.SIGPIPE)  # fmt: skip
 _MODULES: tuple[ModuleType, ...] = (builtins, math, os, sys)
+_ABSENT = object()
 _LOOSE = {"_", "last_exc", "last_type", "last_value", "last_traceback"}  # the interpreter's own
 
 
@@ -70,7 +71,7 @@ def _is_of_an_import(name: str, before: Any, value: Any) -> bool:
     """Whether a module may have done it as it was loaded, which happens once."""
     if name == "the filters of warnings":
         return before[0] != value[0]
-    return before is None
+    return before is _ABSENT
 
 
 def _handlers() -> list[Any]:
@@ -88,15 +89,14 @@ def _set_environment(values: dict[str, str]) -> None:
 
 
 def _loaded(module: str, name: str) -> Any:
-    """Something of a module that is loaded, to its last line; None of another one."""
-    found: Any = sys.modules.get(module)
-    return found and getattr(found, name, None)
+    """Something of a module, or `_ABSENT` as long as that is not loaded to its last line."""
+    return getattr(sys.modules.get(module), name, _ABSENT)
 
 
 def _numpy_state() -> Any:
     random_ = _loaded("numpy", "random")
-    if random_ is None:
-        return None
+    if random_ is _ABSENT:
+        return _ABSENT
     name, keys, *rest = random_.get_state()
     return (name, tuple(keys.tolist()), *rest)
 
@@ -107,7 +107,7 @@ def _set_numpy_state(state: Any) -> None:
 
 def _torch_state() -> Any:
     read = _loaded("torch", "get_rng_state")
-    return read and read().numpy().tobytes()
+    return _ABSENT if read is _ABSENT else read().numpy().tobytes()
 
 
 def _set_torch_state(state: bytes) -> None:
@@ -118,7 +118,7 @@ def _set_torch_state(state: bytes) -> None:
 def _read(module: str, name: str) -> Callable[[], Any]:
     def read() -> Any:
         function = _loaded(module, name)
-        return function and function()
+        return _ABSENT if function is _ABSENT else function()
 
     return read
 
@@ -147,7 +147,7 @@ def _set_filters(value: Any) -> None:
 
 def _precision() -> Any:
     mp = _loaded("mpmath", "mp")
-    return mp and mp.dps
+    return _ABSENT if mp is _ABSENT else mp.dps
 
 
 def _set_precision(value: int) -> None:
