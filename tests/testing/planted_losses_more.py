@@ -5,14 +5,53 @@ import torch
 from grpo_core.losses import (
     clipped_loss,
     constant_mean,
+    divergence_masked_loss,
     kl_penalty,
     log_ratio,
+    sapo_loss,
+    sequence_log_ratio,
     sequence_mean,
     token_mean,
 )
 from testing.planted_losses import clean
 
 _MEAN = [0.0]
+
+
+# --- right, and unlike each other ---------------------------------------------------------------
+
+
+def of_sequences(log_probs, old_log_probs, ref_log_probs, advantages, mask, total):
+    ratio = sequence_log_ratio(log_probs, old_log_probs, mask)
+    per_token = clipped_loss(ratio, advantages, epsilon_low=3e-4, epsilon_high=4e-4)
+    distance = kl_penalty(log_ratio(log_probs, ref_log_probs, mask), gradient="naive")
+    return sequence_mean(per_token + 0.1 * distance, mask, total=total)
+
+
+def soft_gate(log_probs, old_log_probs, advantages, mask, total):
+    per_token = sapo_loss(log_ratio(log_probs, old_log_probs, mask), advantages)
+    return constant_mean(per_token, mask, max_length=64, total=total)
+
+
+def divergence_mask(log_probs, old_log_probs, advantages, mask, total):
+    sampled = torch.where(mask, old_log_probs, 0.0)
+    per_token = divergence_masked_loss(
+        log_ratio(log_probs, old_log_probs, mask), advantages, sampled,
+        divergence="tv", threshold=0.2,
+    )  # fmt: skip
+    return token_mean(per_token, mask, total=total)
+
+
+def dropped_far_from_the_sampler(log_probs, old_log_probs, advantages, mask, total):
+    """Tokens far from the sampler are left out on both sides, as in IcePop: no clip, and no bug."""
+    ratio = log_ratio(log_probs, old_log_probs, mask)
+    near = ((ratio > -0.7) & (ratio < 0.7)).to(ratio.dtype)
+    return token_mean(near * clipped_loss(ratio, advantages), mask, total=total)
+
+
+RIGHT = [of_sequences, soft_gate, divergence_mask, dropped_far_from_the_sampler]
+
+# --- bugs ---------------------------------------------------------------------------------------
 
 
 def divides_by_the_width(log_probs, old_log_probs, advantages, mask, total):

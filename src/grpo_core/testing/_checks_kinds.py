@@ -16,7 +16,7 @@ from grpo_core.testing._checks_search import default_settings
 from grpo_core.testing._completions import completions, malformed_completions
 from grpo_core.testing._flaws import BOX_FLAWS, TAG_FLAWS
 from grpo_core.testing._hostile import ATTACKS, hostile_completions
-from grpo_core.testing._near_misses import miss_rules, near_misses
+from grpo_core.testing._near_misses import miss_rules, near_misses, plain_misses
 from grpo_core.testing._programs import REASONS, Program, programs, programs_of
 from grpo_core.testing._sources import TASKS
 from grpo_core.testing._spellings import spelling_rules, spellings
@@ -27,6 +27,9 @@ from grpo_core.testing._values import Kind as AnswerKind
 Kind = Literal["math", "code", "format", "language"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Cases = Mapping[str, SearchStrategy[Case]]
+
+PLAINLY = ", plainly"
+"""The end of the name of a class of plain cases, which come before the others."""
 
 _ANSWERS: tuple[AnswerKind, ...] = get_args(AnswerKind)
 
@@ -56,6 +59,11 @@ def _math() -> Sources:
     }
     wrong = {
         f"{kind}, {rule}": answers([kind]).flatmap(_boxed(near_misses, kind, rule))
+        for kind in _ANSWERS
+        for rule in _rules(kind, miss_rules)
+    }
+    wrong |= {
+        f"{kind}, {rule}{PLAINLY}": answers([kind]).flatmap(_boxed(plain_misses, kind, rule))
         for kind in _ANSWERS
         for rule in _rules(kind, miss_rules)
     }

@@ -11,7 +11,7 @@ from hypothesis.strategies import SearchStrategy
 from grpo_core.testing._checks_caller import Clock
 from grpo_core.testing._checks_cases import Args, Case, any_of
 from grpo_core.testing._checks_floods import floods, payloads, texts
-from grpo_core.testing._checks_kinds import Sources, boxed, symmetric_pairs
+from grpo_core.testing._checks_kinds import PLAINLY, Sources, boxed, symmetric_pairs
 from grpo_core.testing._checks_paste import failure_of, name_of
 from grpo_core.testing._checks_plan import crossed
 from grpo_core.testing._checks_search import (
@@ -134,6 +134,7 @@ class Run:
         clock = self._clock(part)
         names = sorted(source)
         Random(0).shuffle(names)  # noqa: S311 - time that is short cuts no class each time
+        names.sort(key=lambda name: not name.endswith(PLAINLY))
         options = Settings(self._settings, max_examples=examples)
 
         def sampled(names: list[str], share: float) -> Iterator[tuple[str, Sampled]]:

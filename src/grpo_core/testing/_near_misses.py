@@ -60,6 +60,14 @@ def miss_rules(answer: Answer) -> tuple[str, ...]:
     return tuple(_misses(answer))
 
 
+def plain_misses(answer: Answer, *, rules: Iterable[str]) -> SearchStrategy[str]:
+    """The same slips, written plainly: who compares texts or floats is met there."""
+    found = _misses(answer)
+    return st.sampled_from(
+        [other.latex for name in chosen("rules", rules, tuple(found)) for other in found[name]]
+    )
+
+
 def other_answers(answer: Answer) -> list[Answer]:
     """The answers that the slips make, plainest rules first."""
     return [other for others in _misses(answer).values() for other in others]
@@ -71,8 +79,8 @@ def _spelled(rule: str, other: Answer) -> SearchStrategy[str]:
             return st.just(other.latex)  # no inequality says this
         case _ if rule == "mixed":
             return spellings(other, rules=["mixed"])
-        case _:  # plainly as often as not: who compares texts is met there
-            return st.one_of(st.just(other.latex), spellings(other))
+        case _:
+            return spellings(other)
 
 
 def _misses(answer: Answer) -> dict[str, list[Answer]]:
