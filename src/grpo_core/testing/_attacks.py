@@ -72,11 +72,12 @@ def evasion(right: str, _: str, __: Answer) -> Iterator[Attempt]:
     yield _text(f"\\boxed{{{right}}} \\boxed{{}}")
 
 
-def literal(_: str, __: str, answer: Answer) -> Iterator[Attempt]:
+def literal(right: str, _: str, answer: Answer) -> Iterator[Attempt]:
     """What is a number to Python, and no answer to anybody else."""
     if answer.kind in _NUMBERS:
-        for content in ("True", "False", "None", "nan", "-inf", "[]", "1e999", "0x10"):
-            yield _box(content)
+        yield _box("False" if right == "0" else "True")  # which are 0 and 1
+        yield _box("nan")
+        yield _box("-inf")
 
 
 def flattery(_: str, wrong: str, __: Answer) -> Iterator[Attempt]:

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
-from time import monotonic
+from time import monotonic, process_time
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings as Settings  # noqa: N812 - `settings` is a parameter
@@ -59,8 +59,8 @@ def check_loss(
             a KL whose gradient is the score's; then `gradcheck` is not run.
         settings: Of Hypothesis; `max_examples` is the number of batches, 100 if not given.
             Without it a run is deterministic and stores nothing.
-        seconds: For the sampling of all rules together; a rule that did not come to its end says
-            so.
+        seconds: Of this process for the sampling of all rules together, by its own clock, which a
+            busy machine slows; a rule that did not come to its end says so.
 
     Returns:
         A report, with each failure shrunk to a small batch.
@@ -102,7 +102,7 @@ def check_loss(
             continue
         sampled = search(
             strategy, _judge(name, rule, loss), base, seconds=seconds / len(RULES),
-            shrink_seconds=lambda: seconds / len(RULES), key_of=_key,
+            shrink_seconds=lambda: seconds / len(RULES), key_of=_key, clock=process_time,
         )  # fmt: skip
         failures = tuple(_failure(found, rule, loss) for found in sampled.found)
         note = "time was over before all batches were tried" if sampled.is_cut else ""

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -9,6 +10,7 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from grpo_core.testing import _plain as plain
 from grpo_core.testing._answers import answers
 from grpo_core.testing._checks_cases import Case
 from grpo_core.testing._checks_noise import CODE, SPACE, WORDS, Noise
@@ -68,6 +70,8 @@ def _math() -> Sources:
         for rule in _rules(kind, miss_rules)
     }
     hostile = {attack: answers().flatmap(_attack(attack)) for attack in ATTACKS}
+    truths = st.sampled_from([0, 1]).map(lambda n: plain.answer("integer", Fraction(n)))
+    hostile["literal"] = truths.flatmap(_attack("literal"))
     hostile["no reference"] = answers().flatmap(
         lambda answer: completions(answer).map(
             lambda text: Case((text, ""), "no reference", may_raise=True)
