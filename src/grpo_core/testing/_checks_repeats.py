@@ -11,6 +11,7 @@ _REPEATS = 8
 _MANY = 1_100  # calls in a row: some count to a thousand
 _LEAST_TURNS = 16  # of one call, before something is said of what grows
 _NOTABLE = 0.003  # seconds: less is within the noise of a machine
+_LEAST_SECONDS = 2.0  # for one call, however little time is left
 
 
 def repeatable(caller: Caller, cases: Plan, clock: Clock) -> tuple[list[Found], int]:
@@ -27,7 +28,7 @@ def repeatable(caller: Caller, cases: Plan, clock: Clock) -> tuple[list[Found], 
         own = [at for at in range(len(cases)) if bool(outcomes[at * _REPEATS].score) == passed]
         if own and not found:
             at = min(own, key=lambda at: outcomes[at * _REPEATS + 1].seconds)
-            found += _again(caller, cases[at], max(1.0, clock.left() / 2))
+            found += _again(caller, cases[at], max(_LEAST_SECONDS, clock.left() / 2))
     return found, len(cases)
 
 
