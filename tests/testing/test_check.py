@@ -48,7 +48,7 @@ QUICK = ["no sign", "first box", "loops", "above one", "by order of a set", "not
 def checked(verifier, **options):
     return check_verifier(
         verifier,
-        **{**SOURCES, "settings": FEW, "deadline_seconds": 1.0, "seconds": 15.0, **options},
+        **{**SOURCES, "settings": FEW, "deadline_seconds": 1.0, "seconds": 40.0, **options},
     )
 
 
