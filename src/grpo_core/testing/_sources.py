@@ -87,8 +87,8 @@ _PYTHON_SOURCES = {
     ),
     "wrong": (_PYTHON + "print(@WRONG@)",),
     "talkative": (
-        _PYTHON + "print(@SOLUTION@, @SOLUTION@)",
         _PYTHON + "print('The result:')\nprint(@SOLUTION@)",
+        _PYTHON + "print(@SOLUTION@, @SOLUTION@)",
         _PYTHON + "print(@SOLUTION@)\nprint('Done.')",
     ),
     "misplaced": (
