@@ -2,18 +2,17 @@
 
     python benchmarks/linear_token_loss.py [--rows 8192] [--width 4096] [--vocab 151936]
 
-Checks the last rows against float64 first, then prints one Markdown table: the loss in one pass,
-fast and lean; log-probs with recomputation and scoring with entropy; the PyTorch reference; eager
-PyTorch that keeps all logits; and TRL where it can be imported. Beside each time stands its ratio
-to the floor: two products forward, six both ways, at the rate of a large product measured first.
+Checks the last rows against float64 first, says what `sparse=` leaves out and adds as an error,
+then prints one Markdown table: the loss in one pass, fast, lean and sparse; log-probs with
+recomputation and scoring with entropy; the PyTorch reference; eager PyTorch that keeps all logits;
+and TRL where it can be imported. Beside each time stands its ratio to the floor: two products
+forward, six both ways, at the rate of a large product measured first.
 Hidden states point at a dozen candidates of Zipf-distributed ids, the token is drawn from them.
 """
 
 import argparse
 import importlib
 import math
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any, Literal
@@ -21,6 +20,7 @@ from typing import Any, Literal
 import torch
 from torch import Tensor
 
+from clock import seconds
 from grpo_core.losses import (
     clipped_loss,
     linear_token_log_probs,
@@ -31,6 +31,7 @@ from grpo_core.losses import (
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
 MIB = 1 << 20
+SHARES = 0.001, 0.01, 0.1  # that `sparse=` may leave out of a token's probability
 Backend = Literal["auto", "torch", "triton"]
 Function = Callable[[Tensor, Tensor, Tensor], Tensor]
 
@@ -112,24 +113,28 @@ def check(hidden: Tensor, weight: Tensor, tokens: Tensor, backend: Backend) -> N
         raise AssertionError(f"gradients are off by {error:.1e}")
 
 
-def seconds(call: Callable[[], object], turns: int = 12) -> float:
-    """The median of some calls, by the device's own clock where there is one."""
-    times: list[float] = []
-    for turn in range(turns):
-        if DEVICE == "cuda":
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            start.record()
-            call()
-            end.record()
-            end.synchronize()
-            took = start.elapsed_time(end) / 1e3
-        else:
-            begin = time.perf_counter()
-            call()
-            took = time.perf_counter() - begin
-        if turn >= 2:
-            times.append(took)
-    return statistics.median(times)
+def sparsity(given: tuple[Tensor, ...], inputs: tuple[Tensor, Tensor, Tensor], share: float) -> str:
+    """Error that leaving out a share adds to the gradients, and what it left out and did."""
+    old, advantages, mask = given
+    found: list[tuple[Tensor, ...]] = []
+    shares = ""
+    for sparse in (None, share):
+        result = linear_token_loss(
+            per_token, *inputs, old, advantages, mask, mask=mask, total=None, sparse=sparse
+        )
+        found.append(torch.autograd.grad(result.loss, inputs[:2]))
+        if sparse is not None:
+            what = result.metrics["sparsity"]
+            shares = f"left out {what.left_out_share():.1e} of the logits' gradient, "
+            shares += f"made {what.work_share():.1%} of the products"
+    errors = [
+        (
+            torch.linalg.vector_norm(b - a, dtype=torch.float64)
+            / torch.linalg.vector_norm(a, dtype=torch.float64)
+        ).item()
+        for a, b in zip(*found, strict=True)
+    ]
+    return f"sparse={share:g} added {errors[0]:.1e} (hidden) and {errors[1]:.1e} (weight), {shares}"
 
 
 def measure(function: Function, *inputs: Tensor, scored: bool) -> tuple[float, float, int]:
@@ -138,7 +143,7 @@ def measure(function: Function, *inputs: Tensor, scored: bool) -> tuple[float, f
     forward = math.nan
     if scored:
         with torch.no_grad():
-            forward = seconds(lambda: function(hidden, weight, tokens))
+            forward = seconds(lambda: function(hidden, weight, tokens), turns=12, untimed=2)
 
     def step() -> None:
         hidden.grad = weight.grad = None
@@ -151,7 +156,7 @@ def measure(function: Function, *inputs: Tensor, scored: bool) -> tuple[float, f
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-    whole = seconds(step)
+    whole = seconds(step, turns=12, untimed=2)
     added = (torch.cuda.max_memory_allocated() - before) // MIB if DEVICE == "cuda" else 0
     hidden.grad = weight.grad = None
     return 1e3 * forward, 1e3 * whole, added
@@ -170,7 +175,7 @@ def main() -> None:
     print(f"{name}, torch {torch.__version__}, {list(inputs[0].shape)} x {chosen.vocab}, bfloat16")
     side = 8192 if gpu else 512
     square = torch.randn(side, side, dtype=torch.bfloat16, device=DEVICE)
-    rate = 2 * side**3 / seconds(lambda: square @ square.T)
+    rate = 2 * side**3 / seconds(lambda: square @ square.T, turns=12, untimed=2)
     floor = 2e3 * chosen.rows * chosen.width * chosen.vocab / rate
     print(f"a product of {side} squared runs at {rate / 1e12:.0f} TFLOP/s")
     check(*inputs, "triton" if gpu else "torch")
@@ -184,6 +189,10 @@ def main() -> None:
         for memory in ("fast", "lean"):
             label = f"`linear_token_loss`, {backend}, {memory}"
             rows[label] = one_pass(*given, memory=memory, backend=backend), False
+        if backend == "triton":
+            for share in SHARES:
+                label = f"`linear_token_loss`, triton, fast, sparse={share:g}"
+                rows[label] = one_pass(*given, memory="fast", sparse=share), False
         rows[f"`linear_token_log_probs`, {backend}"] = (
             partial(linear_token_log_probs, backend=backend),
             True,
@@ -191,6 +200,9 @@ def main() -> None:
         rows[f"`linear_token_statistics`, {backend}"] = partial(entropies_too, backend), True
     rows |= {label: (function, True) for label, function in peers().items()}
     rows["log-probs, eager, all logits kept"] = eager, True
+    if gpu:
+        for share in SHARES:
+            print(sparsity(given, inputs, share))
     print("\n| function | forward, ms | x floor | both, ms | x floor of one pass | added, MiB |")
     print("|---|---|---|---|---|---|")
     for label, (function, scored) in rows.items():

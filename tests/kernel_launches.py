@@ -8,11 +8,22 @@ import torch
 
 pytest.importorskip("triton")
 
-from grpo_core._kernels import linear, linear_launch, log_probs, logits_loss
+from grpo_core._kernels import (
+    linear,
+    linear_backward,
+    linear_config,
+    linear_launch,
+    linear_sparse,
+    log_probs,
+    logits_loss,
+)
 
 # Qwen3's vocabulary as it is padded, and as its tokenizer counts it: rows that are not aligned.
 ALIGNED, ODD = 151936, 151665
 ROWS = 16
+# What was measured on an H100 is compiled, although a CPU says that it has fewer multiprocessors.
+CPU = linear_config.processors(torch.device("cpu"))
+linear_config.PLANS |= {(*key[:3], CPU): plan for key, plan in linear_config.PLANS.items()}
 
 
 def logits(vocab, dtype=torch.bfloat16):
@@ -70,7 +81,7 @@ def scaled(make, vocab):
     logits_loss.scale(make(vocab), torch.ones(()))
 
 
-def head(vocab, width=1024, rows=linear_launch.SHORT, **optional):
+def head(vocab, width=1024, rows=linear_backward.SHORT, **optional):
     """Hidden states, weight, tokens, and what may come with them."""
     hidden, weight = (torch.empty(n, width, dtype=torch.bfloat16) for n in (rows, vocab))
     found = {"mask": None, "bias": None, "temperature": 1.0, "per_token": None, "softcap": None}
@@ -79,7 +90,7 @@ def head(vocab, width=1024, rows=linear_launch.SHORT, **optional):
 
 
 def all_of(vocab):
-    mask = torch.ones(linear_launch.SHORT, dtype=torch.bool)
+    mask = torch.ones(linear_backward.SHORT, dtype=torch.bool)
     return head(vocab, mask=mask, bias=torch.zeros(vocab), softcap=30.0)
 
 
@@ -94,6 +105,32 @@ def hidden_gradients(given, *, with_entropy=False):
         kept, state, rows, *slopes, hidden, weight, given["softcap"],
         torch.empty_like(hidden), torch.empty_like(weight), None, False,
     )  # fmt: skip
+
+
+def sparse_gradients(vocab, dtype, *, accumulate, width=1024):
+    """From exponentials to gradients that leave out what holds next to nothing."""
+    given = head(vocab, width)
+    _, state, whole, sums = linear_sparse.exponentials(*given.values())
+    hidden, weight = given["hidden"], given["weight"]
+    linear_sparse.gradients(
+        whole, sums, state, torch.zeros(len(hidden)), hidden, weight, None,
+        torch.empty_like(hidden), torch.empty_like(weight, dtype=dtype), None, accumulate, 1e-2,
+    )  # fmt: skip
+
+
+def summed_gradients(vocab, width=1024):
+    """The weight's gradient as a sum over three chunks."""
+    given = head(vocab, width)
+    hidden, weight = given["hidden"], given["weight"]
+    state, rows = torch.zeros(len(hidden), linear_launch.STATE_COLUMNS), torch.zeros(len(hidden))
+    out = torch.empty_like(weight)
+    kept = linear_launch.empty_kept(hidden, weight)
+    exponents = linear.exponents_of(out, hidden, weight)
+    for chunk in range(3):
+        linear.gradients(
+            kept, state, rows, rows, None, hidden, weight, None, None, out, None, chunk > 0,
+            exponents, chunk, 3,
+        )  # fmt: skip
 
 
 def everything(vocab):
@@ -119,6 +156,8 @@ PRODUCTS = {
         "hidden states' gradients with entropy": lambda v: hidden_gradients(
             all_of(v), with_entropy=True
         ),
+        "hidden states' summed gradients": summed_gradients,
+        "hidden states' summed gradients at width 896": lambda v: summed_gradients(v, 896),
     }.items()
 }
 LAUNCHES = PRODUCTS | {
@@ -142,3 +181,17 @@ LAUNCHES = PRODUCTS | {
         "scale": lambda v: scaled(logits, v),
     }.items()
 }
+# Of matrix products with gathered operands.
+GATHERED = {
+    f"hidden states' sparse gradients, {name}, {vocab}": partial(launch, vocab)
+    for vocab in (ALIGNED, ODD)
+    for name, launch in {
+        "new": lambda v: sparse_gradients(v, torch.bfloat16, accumulate=False),
+        "new, at width 896": lambda v: sparse_gradients(
+            v, torch.bfloat16, accumulate=False, width=896
+        ),
+        "added in bfloat16": lambda v: sparse_gradients(v, torch.bfloat16, accumulate=True),
+        "added in float32": lambda v: sparse_gradients(v, torch.float32, accumulate=True),
+    }.items()
+}
+LAUNCHES |= GATHERED

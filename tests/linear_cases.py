@@ -1,5 +1,6 @@
 """A small head on hidden states, and tiles so small that every loop over them runs."""
 
+import pytest
 import torch
 
 from grpo_core.losses import _linear_torch
@@ -33,3 +34,9 @@ def small_tiles(monkeypatch, elements, chunk=None):
     """Tiles of so many elements; chunks of one pass of so many, if not of one tile's rows."""
     monkeypatch.setattr(_linear_torch, "_TILE", elements)
     monkeypatch.setattr(_linear_torch, "_CHUNK", elements if chunk is None else chunk)
+
+
+# On a GPU the backward's products take factors of 16 bits: test_linear_gpu.py has bounds for those.
+exact_products = pytest.mark.skipif(
+    torch.cuda.is_available(), reason="states roundings or memory of PyTorch on the CPU"
+)

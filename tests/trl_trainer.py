@@ -12,6 +12,13 @@ from transformers import LlamaConfig, LlamaForCausalLM, PreTrainedTokenizerFast
 from transformers.utils import logging
 from trl import GRPOConfig, GRPOTrainer
 
+# Of tests that make a trainer. TRL 1.16 uses names that transformers 5.23 deprecates.
+MARKS = [
+    pytest.mark.no_shape_hook,
+    pytest.mark.usefixtures("on_the_cpu"),
+    pytest.mark.filterwarnings("ignore::FutureWarning"),
+]
+
 PAD, END, VOCAB, HIDDEN = 0, 1, 20, 16
 # Two micro-batches of four rows, 8 tokens and 21: what is averaged in the wrong place is seen.
 LENGTHS = [2, 1, 3, 2, 6, 5, 6, 4]

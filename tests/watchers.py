@@ -36,5 +36,6 @@ class Products(TorchDispatchMode):
 
     def __torch_dispatch__(self, func, types, args=(), kwargs=None):
         if func.overloadpacket in {torch.ops.aten.mm, torch.ops.aten.addmm, torch.ops.aten.bmm}:
-            self.shapes.append(tuple(x.shape for x in args[-2:]))
+            factors = [x for x in args if isinstance(x, torch.Tensor)][-2:]  # not the dtype
+            self.shapes.append(tuple(x.shape for x in factors))
         return func(*args, **(kwargs or {}))

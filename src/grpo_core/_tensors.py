@@ -36,6 +36,19 @@ def check_ndim(ndim: int, **tensors: Tensor) -> None:
             raise ValueError(f"{name} must have {ndim} axes, got shape {tuple(tensor.shape)}")
 
 
+def check_scalar(**tensors: Tensor) -> None:
+    """Raise unless each is a tensor without axes: what a function of the caller's returned."""
+    for name, tensor in tensors.items():
+        if not isinstance(tensor, Tensor):  # pyright: ignore[reportUnnecessaryIsInstance]
+            raise TypeError(
+                f"{name} must return a tensor without axes, got {type(tensor).__name__}"
+            )
+        if tensor.ndim != 0:
+            raise ValueError(
+                f"{name} must return a tensor without axes, got shape {tuple(tensor.shape)}"
+            )
+
+
 def check_float(**tensors: Tensor) -> None:
     """Raise `TypeError` unless each is of a floating-point dtype."""
     for name, tensor in tensors.items():

@@ -159,6 +159,18 @@ def test_nan_under_the_mask_reaches_the_gradient_of_areal_and_no_bit_of_ours(the
     assert torch.equal(engine(step, *pair), clean)
 
 
+@pytest.mark.parametrize("mean", [token_mean, sequence_mean])
+@pytest.mark.parametrize("ends", [[0], [0, 0]])
+def test_packed_input_without_a_token_gives_an_attached_zero(mean, ends):
+    pair, nothing = areal_loss(clipped, mean=mean), torch.zeros(0)
+    log_probs = torch.zeros(0, requires_grad=True)
+    data = dict.fromkeys(("logprobs", "advantages", "loss_mask"), nothing)
+    data["cu_seqlens"] = torch.tensor(ends)
+    loss = pair.loss_fn(log_probs, nothing, data)
+    loss.backward()
+    assert loss == pair.loss_weight_fn(data) == 0
+
+
 def test_padded_input_is_taken_as_it_is():
     step, pair = Step(), areal_loss(clipped, mean=token_mean)
     data = {"logprobs": step.old, "advantages": step.advantages, "loss_mask": step.mask}

@@ -1,6 +1,9 @@
-"""OpenRLHF 0.11: its own executor loads our file, and its own samples hold what it answers."""
+"""OpenRLHF 0.11: its own executor loads our file or asks our server; its own samples hold it."""
 
 import asyncio
+import subprocess
+import sys
+from importlib.util import find_spec
 from types import SimpleNamespace
 
 import pytest
@@ -12,15 +15,35 @@ from grpo_core.rewards import verify_math
 from trainers import imported
 
 ABSENT = (
-    "ray", "aiohttp", "deepspeed", "vllm", "flash_attn", "peft", "optimum", "bitsandbytes",
-    "torchdata", "torchmetrics", "pylatexenc",
+    "ray", "deepspeed", "vllm", "flash_attn", "peft", "optimum", "bitsandbytes", "torchdata",
+    "torchmetrics", "pylatexenc", "openrlhf.trainer.ray",
 )  # fmt: skip
+BARE = ("openrlhf.utils", "openrlhf.trainer", "openrlhf.models")
 
 
 @pytest.fixture
 def openrlhf():
-    with imported("openrlhf", absent=ABSENT, bare=("openrlhf.utils", "openrlhf.trainer")):
+    with imported("openrlhf", absent=(*ABSENT, "aiohttp"), bare=BARE):
         yield
+
+
+@pytest.fixture
+def openrlhf_with_http():
+    if find_spec("aiohttp") is None:
+        pytest.skip("OpenRLHF's HTTP client needs aiohttp: pip install aiohttp")
+    with imported("openrlhf", absent=ABSENT, bare=BARE):
+        yield
+
+
+@pytest.fixture
+def server():
+    command = [sys.executable, "-m", "grpo_core.cli", "serve", "math", "--port", "0"]
+    command += ["--workers", "1", "--end", "</s>", "--reason", "different"]
+    process = subprocess.Popen(command, stdout=subprocess.PIPE, text=True)
+    yield process.stdout.readline().strip()
+    process.terminate()
+    assert process.wait(20) == 0
+    process.stdout.close()
 
 
 class Tokenizer:
@@ -89,31 +112,59 @@ def test_wrong_use_raises():
         openrlhf_reward(verify_math, reasons="different")
 
 
-def test_openrlhf_loads_it_from_a_file_and_makes_samples_of_it(openrlhf, tmp_path):
-    from openrlhf.trainer.ppo_utils.experience import Experience, split_experience_batch
+FILE = """
+from grpo_core.adapters.openrlhf import openrlhf_reward
+from grpo_core.rewards import verify_math
+reward_func = openrlhf_reward(verify_math, end="</s>", reasons=["different"])
+"""
+SAMPLED = [(r"\boxed{2}</s>", "2"), (r"so \boxed{3}</s>", "2"), (r"\boxed{2}</s>", "{2")]
+
+
+def samples_of(remote_url):
+    """Experiences that OpenRLHF makes of SAMPLED, asking for rewards what its option names."""
     from openrlhf.trainer.ppo_utils.samples_generator import SamplesGenerator
     from openrlhf.utils.agent import SingleTurnAgentExecutor
 
-    file = tmp_path / "my_reward.py"
-    file.write_text(
-        "from grpo_core.adapters.openrlhf import openrlhf_reward\n"
-        "from grpo_core.rewards import verify_math\n"
-        "reward_func = openrlhf_reward(verify_math, end='</s>', reasons=['different'])\n"
-    )
-    executor = SingleTurnAgentExecutor(str(file))
+    executor = SingleTurnAgentExecutor(remote_url)
     sampling = SimpleNamespace(max_tokens=50, logprobs=None)
 
-    def experience(completion, label):
-        response = asyncio.run(
-            executor.execute("1 + 1? ", label, sampling, 100, Tokenizer(), Engine(completion))
-        )
-        return SamplesGenerator._process_response_into_experience(None, response, max_len=100)
+    async def execute(completion, label):
+        engine = Engine(completion)
+        return await executor.execute("1 + 1? ", label, sampling, 100, Tokenizer(), engine)
 
-    made = [
-        experience(r"\boxed{2}</s>", "2"),
-        experience(r"so \boxed{3}</s>", "2"),
-        experience(r"\boxed{2}</s>", "{2"),
+    async def all_at_once():
+        return await asyncio.gather(*(execute(*sampled) for sampled in SAMPLED))
+
+    return [
+        SamplesGenerator._process_response_into_experience(None, response, max_len=100)
+        for response in asyncio.run(all_at_once())
     ]
+
+
+def advantages_of(samples):
+    """What OpenRLHF trains on, of one prompt's samples."""
+    from openrlhf.trainer.ppo_utils.experience_maker import RemoteExperienceMaker
+
+    advantage = SimpleNamespace(estimator="dr_grpo", gamma=1.0)
+    args = SimpleNamespace(
+        reward=SimpleNamespace(clip_range=None),
+        rollout=SimpleNamespace(n_samples_per_prompt=len(samples)),
+        algo=SimpleNamespace(advantage=advantage),
+    )
+    maker = RemoteExperienceMaker.__new__(RemoteExperienceMaker)
+    maker.strategy, maker.advantage_estimator = SimpleNamespace(args=args), "dr_grpo"
+    maker.kl_ctl = SimpleNamespace(value=0.0)
+    for index, sample in enumerate(samples):
+        sample.index, sample.kl = [index], torch.zeros(sample.action_mask.shape)
+    return [each.advantages for each in maker.compute_advantages_and_returns(samples)]
+
+
+def test_openrlhf_loads_it_from_a_file_and_makes_samples_of_it(openrlhf, tmp_path):
+    from openrlhf.trainer.ppo_utils.experience import Experience, split_experience_batch
+
+    file = tmp_path / "my_reward.py"
+    file.write_text(FILE)
+    made = samples_of(str(file))
     assert [e.rewards.tolist() for e in made] == [[1.0], [0.0], [0.0]]
     assert [e.info["not_applicable"].tolist() for e in made] == [[0.0], [0.0], [1.0]]
     # OpenRLHF puts samples together and takes them apart again: each key in all, one number each.
@@ -122,3 +173,45 @@ def test_openrlhf_loads_it_from_a_file_and_makes_samples_of_it(openrlhf, tmp_pat
     assert whole.info["reason/different"].tolist() == [0.0, 1.0, 0.0]
     for each, share in zip(split_experience_batch(whole), [0.0, 1.0, 0.0], strict=True):
         assert each.info["reason/different"].item() == share
+
+
+def test_openrlhfs_own_client_asks_the_server_and_trains_on_what_the_file_gives(
+    openrlhf_with_http, server, tmp_path
+):
+    from openrlhf.trainer.ppo_utils.experience import Experience, split_experience_batch
+
+    file = tmp_path / "my_reward.py"
+    file.write_text(FILE)
+    asked, loaded = samples_of(server), samples_of(str(file))
+    assert [e.rewards.item() for e in asked] == [1.0, 0.0, 0.0]
+    for one, other in zip(advantages_of(asked), advantages_of(loaded), strict=True):
+        assert torch.equal(one, other)
+        assert one.any()
+    for one, other in zip(asked, loaded, strict=True):
+        assert one.info.keys() == other.info.keys()
+        assert all(one.info[key].flatten().equal(other.info[key]) for key in one.info)
+    shares = [
+        x.info["not_applicable"].item()
+        for x in split_experience_batch(Experience.concat_experiences(asked, 0))
+    ]
+    assert shares == [0.0, 0.0, 1.0]
+
+
+def test_openrlhfs_own_client_fails_where_the_server_refuses(
+    openrlhf_with_http, server, monkeypatch
+):
+    from openrlhf.utils.agent import SingleTurnAgentExecutor
+
+    async def at_once(_):
+        pass
+
+    executor = SingleTurnAgentExecutor([server])
+    monkeypatch.setattr(sys.modules["openrlhf.utils.agent"].asyncio, "sleep", at_once)
+    with pytest.raises(RuntimeError, match="Request error for 5 times"):
+        asyncio.run(executor._fetch_rewards_via_http([7], ["1"], ["2"]))
+    (answer,) = asyncio.run(executor._fetch_rewards_via_http([r"1\boxed{2}"], ["1"], ["2"]))
+    assert answer == {
+        "rewards": [1.0],
+        "scores": [1.0],
+        "extra_logs": {"not_applicable": [0.0], "reason/different": [0.0]},
+    }

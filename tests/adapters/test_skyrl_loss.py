@@ -10,16 +10,19 @@ import torch
 
 from grpo_core.adapters.skyrl import skyrl_loss
 from grpo_core.losses import (
+    cispo_loss,
     clipped_loss,
     constant_mean,
     group_token_mean,
     kl_penalty,
     log_ratio,
+    sapo_loss,
     sequence_mean,
     sequence_sum_mean,
     step_totals,
     token_mean,
 )
+from grpo_core.off_policy import truncated_weights
 from trainer_losses import GROUPS, QUARTERS, Step, distance, missing
 from trainers import imported
 
@@ -195,21 +198,62 @@ def test_the_loss_off_the_mask_is_not_summed():
     assert torch.equal(gradient(step, ours, step.advantages, "token_mean"), clean)
 
 
-def test_a_term_that_is_0_in_the_first_call_raises_where_its_gradient_is_not():
-    def loss(batch, term):
-        x = log_ratio(batch.log_probs, batch.old_log_probs, batch.mask)
-        return clipped_loss(x, batch.advantages) + 0.1 * term(x)
+TERMS = {
+    "kl to the old policy, 0 at the first call": lambda b, x: kl_penalty(x),
+    "kl to the sampler": lambda b, _: kl_penalty(
+        log_ratio(b.log_probs, b.sampler_log_probs, b.mask)
+    ),
+    "the log-ratio itself": lambda _, x: 0.1 * x,
+    "only above a ratio of 1.05": lambda _, x: (x - 0.05).clamp(min=0),
+}
 
-    config, old, ones = config_of("token_mean"), torch.zeros(2, 3), torch.ones(2, 3)
-    with_kl = skyrl_loss(partial(loss, term=kl_penalty), mean=token_mean)
-    with_kl(old, old, ones, config, loss_mask=ones)  # the policy that sampled: no gradient either
+
+@pytest.mark.parametrize("size", [1e-5, 1.0, 300.0])
+@pytest.mark.parametrize("term", TERMS)
+def test_a_term_without_the_advantage_raises_at_the_first_call(term, size):
+    def loss(batch):
+        x = log_ratio(batch.log_probs, batch.old_log_probs, batch.mask)
+        return clipped_loss(x, batch.advantages) + TERMS[term](batch, x)
+
+    config, old, ones = config_of("token_mean"), torch.full((2, 3), -0.7), torch.ones(2, 3)
+    for advantages in (size * ones, 0 * ones):
+        with pytest.raises(ValueError, match="not proportional to the advantages"):
+            skyrl_loss(loss, mean=token_mean)(old, old, advantages, config, ones, old)
+
+
+@pytest.mark.parametrize("clamp", [{"max": 1}, {"min": -5}, {"min": -1, "max": 1}])
+def test_a_clamp_of_advantages_that_are_small_when_divided_raises(clamp):
+    def loss(batch):
+        x = log_ratio(batch.log_probs, batch.old_log_probs, batch.mask)
+        return clipped_loss(x, batch.advantages.clamp(**clamp))
+
+    config, mask = config_of("token_mean"), torch.ones(4, 1000)
+    old = torch.full((4, 1000), -0.7)
+    advantages = torch.tensor([[2.0], [-1.0], [-1.5], [1.0]]).expand(4, 1000) / 4000
     with pytest.raises(ValueError, match="not proportional to the advantages"):
-        with_kl(old - 0.1, old, ones, config, loss_mask=ones)
-    straight = skyrl_loss(partial(loss, term=torch.clone), mean=token_mean)
-    with pytest.raises(ValueError, match="not proportional to the advantages"):
-        straight(old, old, ones, config, loss_mask=ones)
-    fine = skyrl_loss(clipped, mean=token_mean)  # advantages that are all 0 are no reason to raise
-    assert fine(old - 0.1, old, 0 * ones, config, loss_mask=ones)[0] == 0
+        skyrl_loss(loss, mean=token_mean)(old, old, advantages, config, mask)
+
+
+@pytest.mark.parametrize("rows", [0, 2])
+@pytest.mark.parametrize("size", [0.0, 1e-30, 1e-5, 1.0, 1e6])
+def test_a_loss_that_is_proportional_passes_whatever_the_size_of_the_advantages(size, rows):
+    def losses(batch):
+        x = log_ratio(batch.log_probs, batch.old_log_probs, batch.mask)
+        yield clipped_loss(x, batch.advantages, ratio_max=1.5)
+        yield cispo_loss(x, batch.advantages, ratio_max=1.5)
+        yield sapo_loss(x, batch.advantages)
+        weights = truncated_weights(
+            log_ratio(batch.log_probs, batch.sampler_log_probs, batch.mask), ratio_max=2.0
+        )
+        yield clipped_loss(x, batch.advantages) * weights
+
+    torch.manual_seed(0)
+    log_probs, old, sampled = (-torch.rand(rows, 3) for _ in range(3))
+    advantages, mask = size * torch.randn(rows, 3), torch.ones(rows, 3)
+    for index in range(4):
+        fine = skyrl_loss(partial(lambda i, batch: list(losses(batch))[i], index), mean=token_mean)
+        value, _ = fine(log_probs, old, advantages, config_of("token_mean"), mask, sampled)
+        assert value.isfinite()
 
 
 def test_metrics_of_a_micro_batch_without_a_token_are_0_and_not_nan():

@@ -136,6 +136,14 @@ def test_a_model_that_does_something_else_to_its_logits_raises():
         causal_lm_token_log_probs(model, input_ids, attention_mask, mask=mask)
 
 
+def test_a_model_that_gives_nan_is_told_so():
+    model, (input_ids, attention_mask, mask) = policy("llama", {}), batch()
+    with torch.no_grad():
+        model.lm_head.weight[0, 0] = torch.nan
+    with pytest.raises(ValueError, match="LlamaForCausalLM gives NaN for logits"):
+        causal_lm_token_log_probs(model, input_ids, attention_mask, mask=mask)
+
+
 def test_an_adapted_head_raises():
     model, (input_ids, attention_mask, mask) = policy("llama", {}), batch()
 
@@ -181,6 +189,20 @@ def test_autocast_padding_and_the_generator_do_not_disturb_the_check():
         first = causal_lm_token_log_probs(model, input_ids, attention_mask, mask=mask)
     assert first.isfinite().all()
     assert torch.equal(state, torch.get_rng_state())
+
+
+@pytest.mark.parametrize(("kind", "options"), ARCHITECTURES, ids=str)
+def test_matrix_products_of_low_precision_do_not_disturb_the_check(monkeypatch, kind, options):
+    linear = torch.nn.functional.linear
+
+    def medium(x, weight, bias=None):  # as set_float32_matmul_precision("medium") may compute it
+        return linear(x.bfloat16().float(), weight.bfloat16().float(), bias)
+
+    monkeypatch.setattr(torch.nn.functional, "linear", medium)
+    model, (input_ids, attention_mask, mask) = policy(kind, options), batch()
+    with torch.no_grad():
+        found = causal_lm_token_log_probs(model, input_ids, attention_mask, mask=mask)
+    assert found.isfinite().all()
 
 
 def test_a_configured_cap_is_taken_although_small_logits_do_not_show_it():

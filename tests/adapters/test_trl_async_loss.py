@@ -33,31 +33,20 @@ from grpo_core.losses import (
     token_mean,
 )
 from trainer_losses import LENGTHS, QUARTERS, Step, distance
-from trl_trainer import make_tokenizer, save_model
+from trl_trainer import MARKS, make_tokenizer
 
-pytestmark = [
-    pytest.mark.no_shape_hook,
-    # TRL 1.16 uses names that transformers 5.23 deprecates.
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
+pytestmark = MARKS
 
 PROMPT = 2
 WHOLE = [slice(0, 8)]
 
 
-@pytest.fixture(scope="module", autouse=True)
+@pytest.fixture(scope="module")
 def on_the_cpu():
     with pytest.MonkeyPatch.context() as patch, torch.device("cpu"):
         # TRL's async trainer asks for the name of a GPU to report how busy it is.
         patch.setattr(torch.cuda, "get_device_name", lambda *_: "none")
         yield
-
-
-@pytest.fixture(scope="module")
-def directory(on_the_cpu, tmp_path_factory):
-    directory = str(tmp_path_factory.mktemp("model"))
-    save_model(directory)
-    return directory
 
 
 def make_trainer(directory, trainer=AsyncGRPOTrainer, *, composition=None, **options):

@@ -31,26 +31,9 @@ from trl_composed import (
     step_gradient,
     with_kl,
 )
-from trl_trainer import MAX_LENGTH, make_trainer, rows, save_model
+from trl_trainer import MARKS, MAX_LENGTH, make_trainer, rows
 
-pytestmark = [
-    pytest.mark.no_shape_hook,
-    # TRL 1.16 uses names that transformers 5.23 deprecates.
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_the_cpu():
-    with torch.device("cpu"):
-        yield
-
-
-@pytest.fixture(scope="module")
-def directory(on_the_cpu, tmp_path_factory):
-    directory = str(tmp_path_factory.mktemp("model"))
-    save_model(directory)
-    return directory
+pytestmark = MARKS
 
 
 # --- the same gradient ----------------------------------------------------------------------------
@@ -187,6 +170,45 @@ def test_groups_of_equal_rewards_count_nowhere_where_they_are_left_out(directory
     assert (total.tokens == of_group_1) == informative_only
 
 
+REWARDS = {  # of two groups of four
+    "equal but for an unscored one": ([100.1, None, 100.1, 100.1, 1, 2, 3, 4], [False, True]),
+    "unscored but for one": ([None, None, None, 7.0, 1, 2, None, 4], [False, True]),
+    "unscored all": ([None] * 4 + [1, 2, 3, 4], [False, True]),
+    "small": ([0.0, 1e-5, 0.0, 0.0, 3e-5, 3e-5, 3e-5, 3e-5], [True, False]),
+    "large and equal": ([1e6] * 4 + [1e6, 1e6 + 1, 1e6, 1e6], [False, True]),
+}
+
+
+@pytest.mark.filterwarnings("ignore:.*returned None.*")
+@pytest.mark.parametrize("scale", ["none", "batch", "group"])
+@pytest.mark.parametrize("case", REWARDS)
+def test_a_group_is_informative_if_rewards_that_are_there_differ(directory, case, scale):
+    rewards, wanted = REWARDS[case]
+    trainer = composed(
+        directory, informative_only=True, rewards=lambda completions, **_: rewards,
+        scale_rewards=scale,
+    )  # fmt: skip
+    inputs = trainer._prepare_inputs([{"prompt": "w2 w3"}] * 4 + [{"prompt": "w4 w5"}] * 4)
+    for group, informative in enumerate(wanted):
+        assert (inputs["informative"][inputs["group_ids"] == group] == informative).all()
+
+
+def test_of_rewards_that_are_normalised_each_by_itself_one_that_differs_is_enough(directory):
+    def first(completions, **_):
+        return [1.0, 0.0, 1.0, 0.0] + [0.5] * 4
+
+    def second(completions, **_):
+        return [0.0, 1.0, 0.0, 1.0] + [None] * 4
+
+    for aggregation, wanted in (("sum_then_normalize", 0), ("normalize_then_sum", 1)):
+        trainer = composed(
+            directory, informative_only=True, rewards=[first, second],
+            multi_objective_aggregation=aggregation,
+        )  # fmt: skip
+        inputs = trainer._prepare_inputs([{"prompt": "w2 w3"}] * 4 + [{"prompt": "w4 w5"}] * 4)
+        assert (inputs["informative"] == ((inputs["group_ids"] == 0) & (wanted == 1))).all()
+
+
 def test_windows_of_one_generation_are_counted_each_by_itself(directory):
     """TRL's "dapo" takes the mean window for both: 8 tokens and 21 count as 14.5."""
     trainer = composed(directory)
@@ -198,6 +220,24 @@ def test_windows_of_one_generation_are_counted_each_by_itself(directory):
         trainer._step = index
         totals.append(trainer._step_totals(part, training=True).tokens.item())
     assert totals == [8, 8, 21, 21]
+
+
+def test_after_an_interrupted_step_the_next_one_is_counted_anew(directory):
+    seen = []
+
+    def loss(batch):
+        seen.append(batch.given["total"].tokens.item())
+        if len(seen) == 1:
+            raise RuntimeError("interrupted")
+        return clipped(batch)
+
+    options = {"gradient_accumulation_steps": 2, "max_steps": 1, "learning_rate": 0.0}
+    trainer = composed(directory, torch.float32, loss=loss, **options)
+    with pytest.raises(RuntimeError, match="interrupted"):
+        trainer.train()
+    trainer.train()
+    counted = sum(int(part["completion_mask"].sum()) for part in trainer._buffered_inputs)
+    assert seen[1:] == [counted, counted]
 
 
 def test_metrics_are_those_of_the_whole_step_in_trls_own_log(directory):

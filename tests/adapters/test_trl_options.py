@@ -1,11 +1,13 @@
 """Options of TRL that contradict a loss given to `grpo_trainer`, or that ask something of it."""
 
+from dataclasses import dataclass
+
 import pytest
 import torch
 
 pytest.importorskip("trl")
 
-from trl import GRPOTrainer
+from trl import GRPOConfig, GRPOTrainer
 
 from grpo_core.adapters.trl import grpo_trainer
 from grpo_core.losses import (
@@ -21,26 +23,9 @@ from trl_composed import (
     step_gradient,
     with_kl,
 )
-from trl_trainer import save_model
+from trl_trainer import MARKS
 
-pytestmark = [
-    pytest.mark.no_shape_hook,
-    # TRL 1.16 uses names that transformers 5.23 deprecates.
-    pytest.mark.filterwarnings("ignore::FutureWarning"),
-]
-
-
-@pytest.fixture(scope="module", autouse=True)
-def on_the_cpu():
-    with torch.device("cpu"):
-        yield
-
-
-@pytest.fixture(scope="module")
-def directory(on_the_cpu, tmp_path_factory):
-    directory = str(tmp_path_factory.mktemp("model"))
-    save_model(directory)
-    return directory
+pytestmark = MARKS
 
 
 CONTRADICTIONS = {
@@ -62,6 +47,22 @@ CONTRADICTIONS = {
 def test_an_option_that_only_trls_own_loss_reads_raises(directory, option):
     with pytest.raises(ValueError, match=f"{option}=.* is for TRL's own loss"):
         composed(directory, **{option: CONTRADICTIONS[option]})
+
+
+@dataclass
+class OwnConfig(GRPOConfig):
+    """As a user sets defaults for all runs."""
+
+    epsilon: float = 0.1
+    loss_type: str = "grpo"
+
+
+def test_an_option_that_a_subclass_of_the_configuration_sets_raises_too(directory):
+    with pytest.raises(ValueError, match=r"loss_type='grpo' is .* leave it at 'dapo'"):
+        composed(directory, config=OwnConfig)
+    with pytest.raises(ValueError, match=r"epsilon=0\.1 is for .* leave it at 0\.2"):
+        composed(directory, config=OwnConfig, loss_type="dapo")
+    composed(directory, config=OwnConfig, loss_type="dapo", epsilon=0.2)
 
 
 def test_a_step_whose_tokens_are_not_sampled_yet_raises(directory):

@@ -24,6 +24,22 @@ def test_strings_and_messages_earn_the_same():
         assert reward(prompts=["?"], completions=[completion], answer=["2"]) == [1.0]
 
 
+def test_words_of_a_tool_earn_nothing_and_neither_does_a_call():
+    call = {"role": "assistant", "content": "", "tool_calls": [{"type": "function"}]}
+    tool = {"role": "tool", "name": "echo", "content": r"\boxed{2}"}
+    picture = {**tool, "content": [{"type": "image", "image": None}]}
+    answer = {"role": "assistant", "content": r"\boxed{2}"}
+    completions = [
+        [call, tool],  # TRL's own, when there is no room left for an answer
+        [answer, {**call, "content": None}],
+        [{**call, "content": r"\boxed{2}"}, picture],
+        [call, tool, answer],
+        [{**call, "content": r"\boxed{2}"}],
+    ]
+    reward = trl_reward(verify_math, column="answer")
+    assert reward(completions=completions, answer=["2"] * 5) == [0.0, 0.0, 0.0, 1.0, 1.0]
+
+
 def test_reasons_are_logged_as_shares_and_one_by_one():
     shares, extra = {}, {}
     reward = trl_reward(verify_math, column="answer", name="maths")

@@ -97,6 +97,8 @@ def test_the_demos_policy_learns_to_add_in_the_unmodified_loop_of_trl(tmp_path):
     replaced = {name for name in vars(type(trainer)) if name in vars(GRPOTrainer)}
     assert replaced - {"__init__", "__doc__", "__module__"} <= {
         "_compute_loss",
+        "_calculate_rewards",  # keeps what TRL's own returns
+        "get_batch_samples",  # is where a step begins
         "_generate_and_score_completions",  # adds the groups to what TRL's own returns
     }
     trainer.train()

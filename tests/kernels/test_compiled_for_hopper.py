@@ -52,7 +52,8 @@ def test_nothing_spills_and_shared_memory_suffices(name):
         assert_fits(kernel)
 
 
-ROWWISE = [name for name in LAUNCHES if name not in kernel_launches.PRODUCTS]
+PRODUCTS = kernel_launches.PRODUCTS | kernel_launches.GATHERED
+ROWWISE = [name for name in LAUNCHES if name not in PRODUCTS]
 
 
 @pytest.mark.parametrize("name", [n for n in ROWWISE if str(kernel_launches.ALIGNED) in n])
@@ -67,6 +68,17 @@ def test_products_are_made_on_the_tensor_cores(name):
     assert len(products) == (3 if "gradients" in name else 1)
     for kernel in products:
         assert_on_tensor_cores(kernel)
+
+
+@pytest.mark.parametrize("name", kernel_launches.GATHERED)
+def test_gathered_operands_come_sixteen_bytes_at_a_time_to_the_tensor_cores(name):
+    names = ("sparse_weight_kernel", "sparse_hidden_kernel")
+    products = [kernel for kernel in launched(name) if kernel.name in names]
+    assert len(products) == 2
+    for kernel in products:
+        assert kernel.wgmma > 0
+        # Beside the operands, single numbers of the lists alone; the result is as wide.
+        assert set(kernel.accesses) == {4, 16} and kernel.accesses[16] >= 48
 
 
 def test_what_spills_is_refused():

@@ -323,10 +323,21 @@ def test_products_in_triton_are_those_of_cublas(monkeypatch, changes):
     plain = [x.clone() for x in ours(c, one_pass=True, grads=grads).grads[:2]]
     tiles = TILES._replace(**changes)
     monkeypatch.setattr(config, "DEFAULT", config.Plan(TILES, tiles, tiles))
-    monkeypatch.setattr(linear.linear_launch, "SHORT", 0)
+    monkeypatch.setattr(linear.linear_backward, "SHORT", 0)
     found = ours(c, one_pass=True, grads=grads).grads
     for a, b in zip(found[:2], plain, strict=True):
         assert (a.double() - b.double()).norm() <= ROUNDING[WIDE] * b.double().norm()
+
+
+@pytest.mark.parametrize(
+    ("rows", "width", "is_ours"),
+    [(8192, 4096, True), (2048, 4096, True), (4096, 2560, False), (2048, 896, False)],
+)
+def test_whose_tiles_leave_multiprocessors_idle_is_not_asked(monkeypatch, rows, width, is_ours):
+    launch = linear.linear_backward
+    monkeypatch.setattr(launch, "processors", lambda _: 132)
+    out = torch.empty(rows, width, device="meta")
+    assert (launch.share_at_work(out, config.Tiles()) >= launch.FULL) is is_ours
 
 
 @pytest.mark.parametrize(

@@ -9,12 +9,7 @@ pytest.importorskip("triton", reason="Triton is not installed")
 kernels = pytest.importorskip("grpo_core._kernels.log_probs")
 
 from grpo_core.losses import token_log_probs, token_statistics  # noqa: E402 - after the check
-
-GPU = torch.cuda.is_available()
-DEVICE = "cuda" if GPU else "cpu"
-# The interpreter truncates stores to bfloat16.
-DTYPES = [torch.float32, torch.float16, *([torch.bfloat16] if GPU else [])]
-SIZES = [1, 2, 63, 64, 65, 128, 129, 300]
+from kernel_inputs import DEVICE, DTYPES, SIZES, ids, random  # noqa: E402
 
 
 @pytest.fixture(autouse=True)
@@ -23,16 +18,6 @@ def small_blocks(monkeypatch):
     monkeypatch.setattr(kernels, "BLOCK", 64)
     monkeypatch.setattr(kernels, "BACKWARD_BLOCK", 64)
     monkeypatch.setattr(kernels, "PIECES", 2)
-
-
-def random(*shape, seed=0, scale=4.0, dtype=torch.float32):
-    generator = torch.Generator(DEVICE).manual_seed(seed)
-    return (scale * torch.randn(*shape, generator=generator, device=DEVICE)).to(dtype)
-
-
-def ids(batch, seq, vocab, seed=1):
-    generator = torch.Generator(DEVICE).manual_seed(seed)
-    return torch.randint(vocab, (batch, seq), generator=generator, device=DEVICE)
 
 
 def gradients(function, logits, tokens, **options):

@@ -118,3 +118,15 @@ def test_a_partial_of_a_mean_is_a_mean():
     torch.testing.assert_close(
         token_weights(mean, MASK), token_weights(losses.constant_mean, MASK, 10)
     )
+
+
+@pytest.mark.parametrize(
+    ("mean", "error", "match"),
+    [
+        (lambda v, *_, **__: v, ValueError, r"mean must return a tensor without .* \(3, 3\)"),
+        (lambda *_, **__: 1.0, TypeError, "mean must return a tensor without axes, got float"),
+    ],
+)
+def test_weights_of_what_is_no_mean_raise(mean, error, match):
+    with pytest.raises(error, match=match):
+        token_weights(mean, MASK)

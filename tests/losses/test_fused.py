@@ -156,6 +156,7 @@ def test_temperature_and_support_are_those_of_the_sampler():
         ({"advantages": ADVANTAGES[:, :1]}, ValueError, "advantages must have the shape of tokens"),
         ({"old_log_probs": OLD[:1]}, ValueError, "old_log_probs must have the shape of tokens"),
         ({"mask": MASK.float()}, TypeError, "mask must be bool"),
+        ({"mean": lambda v, *_, **__: v}, ValueError, r"mean must return .* got shape \(2, 3\)"),
         ({"advantages": TOKENS}, TypeError, "advantages must be of a floating-point dtype"),
         ({"old_log_probs": TOKENS}, TypeError, "old_log_probs must be of a floating-point dtype"),
     ],

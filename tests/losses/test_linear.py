@@ -13,7 +13,17 @@ from grpo_core.losses import (
     linear_token_statistics,
     token_statistics,
 )
-from linear_cases import BIAS, HEAT, HIDDEN, MASK, TOKENS, WEIGHT, leaves, small_tiles
+from linear_cases import (
+    BIAS,
+    HEAT,
+    HIDDEN,
+    MASK,
+    TOKENS,
+    WEIGHT,
+    exact_products,
+    leaves,
+    small_tiles,
+)
 from watchers import Peak, Products
 
 
@@ -127,6 +137,7 @@ def test_a_tied_embedding_gets_the_gradients_of_both_its_uses():
 # --- dtypes, strides and sizes --------------------------------------------------------------------
 
 
+@exact_products
 @pytest.mark.parametrize("dtypes", ["bb", "hh", "bf", "fb", "hb", "ff", "df"])
 def test_factors_of_any_dtype_are_widened_and_gradients_have_their_dtypes(dtypes):
     kinds = {"b": torch.bfloat16, "h": torch.float16, "f": torch.float32, "d": torch.float64}
@@ -210,6 +221,7 @@ def test_scored_without_gradients_the_same_rows_have_the_same_bits(monkeypatch):
         assert torch.equal(scored, linear_token_statistics(hidden, weight, TOKENS).log_probs)
 
 
+@exact_products
 @pytest.mark.no_shape_hook
 @pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
 def test_no_logits_exist_but_those_of_a_tile(monkeypatch, dtype):

@@ -27,7 +27,7 @@ from grpo_core.losses import (
     token_weights,
 )
 from grpo_core.metrics import EffectiveSampleSize, Mean, Range
-from linear_cases import BIAS, HEAT, VOCAB, WEIGHT, WIDTH, leaves, small_tiles
+from linear_cases import BIAS, HEAT, VOCAB, WEIGHT, WIDTH, exact_products, leaves, small_tiles
 from variants import MEANS, PER_TOKEN, Batch, random_batch
 from watchers import Peak, Products
 
@@ -208,6 +208,7 @@ def test_without_gradients_nothing_but_the_scoring_is_done():
     assert not run(hidden, WEIGHT, tokens, batch.mask).loss.requires_grad
 
 
+@exact_products
 @pytest.mark.no_shape_hook
 def test_lean_keeps_some_tiles_beside_the_gradients_and_fast_a_chunk_too(monkeypatch):
     rows, width, vocab, tile = 600, 64, 1_000, 4_000
@@ -260,6 +261,23 @@ def test_the_gradient_from_above_multiplies_and_a_retained_graph_gives_it_again(
     assert_same([x.grad for x in inputs], [2 * x for x in expected])
 
 
+@pytest.mark.parametrize("first", [0.0, math.inf, math.nan, 1e-45])
+@pytest.mark.parametrize("dtype", [torch.bfloat16, torch.float32])
+def test_a_retained_graph_gives_the_same_bits_after_any_gradient_from_above(first, dtype):
+    batch, hidden, tokens = problem()
+    inputs = leaves(hidden.to(dtype), WEIGHT.to(dtype))
+    expected = torch.autograd.grad(run(*inputs, tokens, batch.mask).loss, inputs)
+    loss = run(*inputs, tokens, batch.mask).loss
+    got = torch.autograd.grad(first * loss, inputs, retain_graph=True)
+    assert not (first == 0 and any(x.any() for x in got))
+    for x in got:
+        x.fill_(math.nan)  # it is the caller's
+    again = torch.autograd.grad(loss, inputs)
+    assert all(torch.equal(x, y) for x, y in zip(again, expected, strict=True))
+    with pytest.raises(RuntimeError, match="second time"):
+        loss.backward()
+
+
 def test_a_second_derivative_raises_rather_than_being_left_out():
     batch, hidden, tokens = problem()
     (weight,) = leaves(WEIGHT)
@@ -277,13 +295,20 @@ def test_a_fully_masked_batch_gives_a_zero_that_is_attached():
 
 
 @pytest.mark.parametrize("memory", MEMORIES)
-def test_no_rows_give_an_attached_zero_too(memory):
-    inputs = leaves(torch.zeros(0, 3, WIDTH), WEIGHT.float())
-    nothing = torch.zeros(0, 3)
-    result = run(*inputs, nothing.long(), nothing > 0, memory=memory)
+@pytest.mark.parametrize("shape", [(0, 3), (2, 0)])
+@pytest.mark.parametrize("whole_sequences", [False, True])
+def test_no_rows_give_an_attached_zero_too(memory, shape, whole_sequences):
+    # A slice, as of completions without a token: its rows do not lie side by side.
+    inputs = leaves(torch.zeros(shape[0], 5, WIDTH), WEIGHT.float())
+    hidden, nothing = inputs[0][:, : shape[1]], torch.zeros(shape)
+    result = run(
+        hidden, inputs[1], nothing.long(), nothing > 0, memory=memory,
+        whole_sequences=whole_sequences,
+    )  # fmt: skip
     result.loss.backward()
     assert result.loss == 0
     assert (inputs[1].grad == 0).all()
+    assert linear_token_log_probs(hidden, inputs[1], nothing.long()).shape == shape
 
 
 @pytest.mark.parametrize("memory", MEMORIES)
@@ -310,6 +335,7 @@ def test_what_lies_under_the_mask_changes_no_bit(monkeypatch, memory, junk):
 # --- weight_grad ----------------------------------------------------------------------------------
 
 
+@exact_products
 @pytest.mark.parametrize("memory", MEMORIES)
 @pytest.mark.parametrize("dtype", [torch.float32, torch.bfloat16])
 def test_the_gradient_of_the_weight_is_added_to_the_buffer_that_is_given(
@@ -337,6 +363,20 @@ def test_a_loss_whose_weight_gradient_was_added_cannot_be_scaled():
     loss = run(hidden, WEIGHT.float(), tokens, batch.mask, weight_grad=buffer).loss
     with pytest.raises(RuntimeError, match="cannot be scaled afterwards"):
         (2 * loss).backward()
+
+
+def test_nothing_is_added_where_the_loss_could_not_be_attached_to_anything():
+    batch, hidden, tokens = problem()
+    buffer = torch.zeros_like(WEIGHT, dtype=torch.float32)
+    with pytest.raises(ValueError, match="weight_grad would be added to by a loss without"):
+        run(hidden.float(), WEIGHT.float(), tokens, batch.mask, weight_grad=buffer)
+    assert not buffer.any()
+    with torch.no_grad():
+        run(hidden.float(), WEIGHT.float(), tokens, batch.mask, weight_grad=buffer)
+    (weight,) = leaves(WEIGHT.float())
+    run(hidden.float(), weight, tokens, batch.mask, weight_grad=buffer).loss.backward()
+    assert buffer.any()
+    assert weight.grad is None
 
 
 # --- metrics --------------------------------------------------------------------------------------
@@ -435,6 +475,9 @@ def test_what_couples_tokens_raises_in_a_chunk_even_if_it_holds_everything(name,
         (lambda x, *_: (x, 3), TypeError, "got Tensor and int"),
         (lambda x, *_: None, TypeError, "got NoneType and dict"),
         (lambda x, *_: (x, {"each": x}), ValueError, "metric 'each' must have no axes"),
+        (lambda x, *_: (x, {"note": "a"}), TypeError, "metric 'note' must be .*, got str"),
+        (lambda x, *_: (x, {"all": [x.sum()]}), TypeError, "metric 'all' must be .*, got list"),
+        (lambda x, *_: (x, {"none": None}), TypeError, "metric 'none' must be .*, got NoneType"),
         (lambda x, *_: x > 0, TypeError, "the loss of each token must be of a floating-point"),
     ],
 )
@@ -442,6 +485,34 @@ def test_a_loss_function_that_returns_something_else_raises(fn, error, match):
     (hidden,) = leaves(torch.ones(1, 3, WIDTH))
     with pytest.raises(error, match=match):
         run(hidden, WEIGHT.float(), MASK.long(), MASK, fn)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.float32])
+@pytest.mark.parametrize("learns", [True, False])
+@pytest.mark.parametrize("chunk", [7, 10**6])
+@pytest.mark.parametrize(
+    ("mean", "error", "match"),
+    [
+        (lambda v, *_, **__: v, ValueError, r"mean must return a tensor without .* \(1, 3\)"),
+        (lambda v, *_, **__: v.sum()[None], ValueError, r"mean must return .* got shape \(1,\)"),
+        (lambda v, *_, **__: 0.5, TypeError, "mean must return a tensor without axes, got float"),
+    ],
+)
+def test_a_mean_that_is_no_scalar_raises(monkeypatch, mean, error, match, chunk, learns, dtype):
+    small_tiles(monkeypatch, 7, chunk=chunk)
+    hidden = torch.ones(1, 3, WIDTH, dtype=dtype, requires_grad=learns)
+    with pytest.raises(error, match=match):
+        run(hidden, WEIGHT.to(dtype), MASK.long(), MASK, mean=mean)
+
+
+def test_metrics_that_are_numbers_add_up(monkeypatch):
+    small_tiles(monkeypatch, 7)
+    (hidden,) = leaves(torch.ones(1, 3, WIDTH))
+    result = run(
+        hidden, WEIGHT.float(), MASK.long(), MASK,
+        lambda x, *_: (x, {"rows": x.shape[1], "half": 0.5}), memory="fast",
+    )  # fmt: skip
+    assert result.metrics == {"rows": 3, "half": 1.5}
 
 
 def test_metrics_that_differ_between_chunks_raise(monkeypatch):

@@ -2,7 +2,13 @@
 
 import torch
 
-from grpo_core.losses import clipped_loss, group_token_mean, log_ratio, token_mean
+from grpo_core.losses import (
+    clipped_loss,
+    group_token_mean,
+    log_ratio,
+    sequence_log_ratio,
+    token_mean,
+)
 
 
 def clean(log_probs, old_log_probs, advantages, mask, total):
@@ -120,6 +126,40 @@ def detaches_the_ratio(log_probs, old_log_probs, advantages, mask, total):
     return token_mean(per_token, mask, total=total)
 
 
+def each_token(log_probs, old_log_probs, advantages, mask):
+    return clipped_loss(log_ratio(log_probs, old_log_probs, mask), advantages)
+
+
+def each_token_of_a_sequence(log_probs, old_log_probs, advantages, mask):
+    return clipped_loss(sequence_log_ratio(log_probs, old_log_probs, mask), advantages)
+
+
+def less_the_mean(log_probs, old_log_probs, advantages, mask):
+    per_token = each_token(log_probs, old_log_probs, advantages, mask)
+    return per_token - per_token.mean(-1, keepdim=True)
+
+
+def share_of_the_row(log_probs, old_log_probs, advantages, mask):
+    ratio = log_ratio(log_probs, old_log_probs, mask)
+    return clipped_loss(ratio, advantages) * ratio.detach().softmax(-1)
+
+
+def so_far(log_probs, old_log_probs, advantages, mask):
+    ratio = log_ratio(log_probs, old_log_probs, mask).cumsum(-1).clamp(-20, 20)
+    return clipped_loss(ratio, advantages)
+
+
+def gradient_of_neighbours(log_probs, old_log_probs, advantages, mask):
+    """The losses are right; the gradient is divided by a number of tokens."""
+    per_token = each_token(log_probs, old_log_probs, advantages, mask)
+    return per_token.detach() + (per_token - per_token.detach()) / mask.shape[1]
+
+
+def sequence_less_the_mean(log_probs, old_log_probs, advantages, mask):
+    per_token = each_token_of_a_sequence(log_probs, old_log_probs, advantages, mask)
+    return per_token - per_token.mean(-1, keepdim=True)
+
+
 BUGS = {
     mask_multiplies: "padding_is_inert",
     mask_selects_too_late: "padding_is_inert",
@@ -138,4 +178,9 @@ BUGS = {
     teaches_nothing: "advantages_set_the_direction",
     breaks_the_graph: "compiles",
     detaches_the_ratio: "gradient_is_of_the_value",
+    less_the_mean: "tokens_are_apart",
+    share_of_the_row: "tokens_are_apart",
+    so_far: "tokens_are_apart",
+    gradient_of_neighbours: "tokens_are_apart",
+    sequence_less_the_mean: "tokens_are_apart",
 }

@@ -19,20 +19,24 @@ import torch
 import triton
 from torch import Tensor
 
-from grpo_core._kernels import linear_config, linear_launch
+from grpo_core._kernels import linear_backward, linear_config
+from grpo_core._kernels.linear_backward import (
+    Term,
+    add_product,
+    hidden_product,
+    sum_tiles,
+    triton_product,
+)
 from grpo_core._kernels.linear_config import unsupported
 from grpo_core._kernels.linear_factors import rescale_kernel, weigh_kernel
 from grpo_core._kernels.linear_launch import (
     STATE_COLUMNS,
-    add_product,
     again,
     empty_kept,
-    hidden_product,
     lift_of,
     power_of_two,
     readable,
     summed,
-    triton_product,
 )
 from grpo_core._kernels.shared import on
 
@@ -40,6 +44,7 @@ __all__ = [
     "FAST_ROWS",
     "LEAN_ROWS",
     "exponentials",
+    "exponents_of",
     "gradients",
     "recompute",
     "rescale",
@@ -155,7 +160,16 @@ def _(hidden: Tensor, weight: Tensor, *_: Any) -> Tensor:
     return empty_kept(hidden, weight)
 
 
-@_operator("linear_gradients", "kept", "hidden_grad", "weight_grad", "bias_grad")
+def exponents_of(weight_grad: Tensor | None, hidden: Tensor, weight: Tensor) -> Tensor | None:
+    """What `gradients` needs to sum the weight's over chunks in 16 bits, unwritten."""
+    if weight_grad is None or weight_grad.dtype not in linear_config.NARROW:
+        return None
+    vocab, width = weight.shape
+    blocks = triton.cdiv(width, sum_tiles(hidden, weight).columns)
+    return weight.new_empty((blocks, vocab), dtype=torch.uint8)
+
+
+@_operator("linear_gradients", "kept", "hidden_grad", "weight_grad", "bias_grad", "exponents")
 def gradients(
     kept: Tensor,
     state: Tensor,
@@ -169,8 +183,14 @@ def gradients(
     weight_grad: Tensor | None,
     bias_grad: Tensor | None,
     accumulate: bool,
+    exponents: Tensor | None = None,
+    chunk: int = 0,
+    chunks: int = 1,
 ) -> None:
-    """Write the gradient of hidden; write the others, or add to them."""
+    """Write the gradient of hidden; write the others, or add to them.
+
+    With `exponents`, the weight's is a sum over chunks in 16 bits, and itself after the last one.
+    """
     rows, width = hidden.shape
     if rows == 0:
         if not accumulate:
@@ -194,9 +214,12 @@ def gradients(
         )  # fmt: skip
         if weight_grad is not None:
             tiles = linear_config.plan(hidden, weight).weight
-            fits = not accumulate and unit is None and rows >= linear_launch.SHORT
+            fits = not accumulate and unit is None and rows >= linear_backward.SHORT
             fits = fits and weight_grad.dtype == kept.dtype and readable(weight_grad) is weight_grad
-            if tiles is None or not fits:
+            if exponents is not None:
+                tiles, term = sum_tiles(hidden, weight), Term(chunk, chunks, exponents)
+                triton_product(kept, scaled, weight_grad, tiles, transposed=True, term=term)
+            elif tiles is None or not fits:
                 add_product(kept.t(), scaled, weight_grad, unit, accumulate=accumulate)
             else:
                 triton_product(kept, scaled, weight_grad, tiles, transposed=True)

@@ -15,6 +15,7 @@ except ImportError:  # before Triton 3.4
 INTERPRETED = os.environ.get("TRITON_INTERPRET") == "1"  # the kernels run on the CPU
 DTYPES = (torch.bfloat16, torch.float16, *([torch.float32] if INTERPRETED else []))
 HAS_WIDE_PRODUCTS = "dtype" in torch.ops.aten.mm.overloads()
+NARROW = (torch.bfloat16,)  # whose sums over chunks need float16 in between, see `linear_product`
 MAX_VOCAB = 1 << 24  # a token is exact as a float32
 
 

@@ -7,17 +7,13 @@ import triton
 from torch import Tensor
 
 from grpo_core._kernels import linear_config
-from grpo_core._kernels.linear_config import INTERPRETED, Tiles, processors
-from grpo_core._kernels.linear_factors import probability_kernel, scale_kernel
+from grpo_core._kernels.linear_config import INTERPRETED, processors
+from grpo_core._kernels.linear_factors import probability_kernel
 from grpo_core._kernels.linear_gemm import SCALE, STATE, exponentials_kernel
-from grpo_core._kernels.linear_product import product_kernel
 from grpo_core._kernels.linear_repair import largest_kernel, repair_kernel
 from grpo_core._kernels.linear_sums import mark_kernel, target_kernel, totals_kernel
 from grpo_core._kernels.shared import on
 
-# Below so many rows, the products of the backward are few tiles or short sums: cuBLAS has more ways
-# to cut them.
-SHORT = 4096
 STATE_COLUMNS = int(STATE.value)
 LIFT = 12  # p |log p + entropy| stays below 14 for any vocabulary: 2^12 times that fits float16
 
@@ -28,7 +24,7 @@ def readable(tensor: Tensor) -> Tensor:
     return tensor if fits else tensor.clone(memory_format=torch.contiguous_format)
 
 
-def _descriptor(tensor: Tensor, rows: int, columns: int) -> Any:
+def descriptor(tensor: Tensor, rows: int, columns: int) -> Any:
     return linear_config.TensorDescriptor(
         tensor, list(tensor.shape), list(tensor.stride()), [rows, columns]
     )
@@ -58,12 +54,12 @@ def _product(
     tiles = linear_config.plan(hidden, weight).exponentials
     blocks = triton.cdiv(rows, tiles.rows) * triton.cdiv(vocab, tiles.columns)
     programs = min(processors(hidden.device), blocks)
-    read = _descriptor(hidden, tiles.rows, tiles.depth)
+    read = descriptor(hidden, tiles.rows, tiles.depth)
     written = read
     if out is not None:
-        written = _descriptor(out, tiles.rows, tiles.columns // 2)
+        written = descriptor(out, tiles.rows, tiles.columns // 2)
     exponentials_kernel[(programs,)](
-        read, _descriptor(weight, tiles.columns, tiles.depth), written, state,
+        read, descriptor(weight, tiles.columns, tiles.depth), written, state,
         state if factors is None else factors, state if bias is None else bias,
         state if sums is None else sums, marks,
         rows, vocab, width, float(lift), 1.0 if softcap is None else softcap,
@@ -105,8 +101,9 @@ def summed(
     kept: Tensor | None,
     *,
     with_entropy: bool,
+    sums: Tensor | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
-    """Log-probs, entropies and state; E goes to `kept`."""
+    """Log-probs, entropies and state; E goes to `kept`, its sums by tile to `sums` if given."""
     (rows, width), vocab = hidden.shape, weight.shape[0]
     log_probs, entropy = (hidden.new_empty(rows, dtype=torch.float32) for _ in range(2))
     state = hidden.new_empty((rows, STATE_COLUMNS), dtype=torch.float32)
@@ -115,7 +112,8 @@ def summed(
     tiles = linear_config.plan(hidden, weight).exponentials
     across = triton.cdiv(vocab, tiles.columns)
     sums_of = 2 if with_entropy else 1
-    sums = hidden.new_empty((sums_of + 1, across, rows), dtype=torch.float32)
+    if sums is None:
+        sums = hidden.new_empty((sums_of + 1, across, rows), dtype=torch.float32)
     # Marks and the list of broken rows, each from 16 bytes on: kernels are compiled for that.
     size = triton.cdiv(triton.cdiv(rows, tiles.rows) * (across + 1), 4) * 4
     marks, broken = hidden.new_zeros(size + 1 + rows, dtype=torch.int32).tensor_split([size])
@@ -193,66 +191,3 @@ def power_of_two(state: Tensor, log_probs_grad: Tensor, entropy_grad: Tensor | N
         top = torch.maximum(top, entropy_grad.abs().amax())
     top = top * state[:, int(SCALE.value)].amax()
     return torch.where(top > 0, top, 1.0).log2().sub(LIFT).floor().exp2().reshape(1)
-
-
-def hidden_product(kept: Tensor, weight: Tensor, factor: Tensor, out: Tensor) -> None:
-    """The product kept @ weight, its rows scaled, rounded once."""
-    tiles, weight = linear_config.plan(out, weight).hidden, readable(weight)
-    if tiles is not None and out.shape[0] >= SHORT and readable(out) is out:
-        triton_product(kept, weight, out, tiles, factor=factor)
-    else:
-        rows, width = out.shape
-        product = _mm(kept, weight)
-        scale_kernel[(rows,)](product, factor, out, out.stride(0), width, BLOCK=1024)
-
-
-def triton_product(
-    left: Tensor,
-    right: Tensor,
-    out: Tensor,
-    tiles: Tiles,
-    *,
-    factor: Tensor | None = None,
-    transposed: bool = False,
-) -> None:
-    """`out` = left (transposed) @ right, rows times `factor`."""
-    depth, columns = right.shape
-    rows = left.shape[1 if transposed else 0]
-    blocks = triton.cdiv(rows, tiles.rows) * triton.cdiv(columns, tiles.columns)
-    programs = min(processors(left.device), blocks)
-    block = (tiles.depth, tiles.rows) if transposed else (tiles.rows, tiles.depth)
-    product_kernel[(programs,)](
-        _descriptor(left, *block), _descriptor(right, tiles.depth, tiles.columns),
-        _descriptor(out, tiles.rows, tiles.columns // 2), out if factor is None else factor,
-        rows, columns, depth, TRANSPOSED=transposed, SCALED=factor is not None,
-        ROWS_FIRST=tiles.rows_first,
-        GROUP=tiles.group, PROGRAMS=programs, BLOCK_M=tiles.rows, BLOCK_N=tiles.columns,
-        BLOCK_K=tiles.depth, num_warps=tiles.warps, num_stages=tiles.stages,
-    )  # fmt: skip
-
-
-def _mm(a: Tensor, b: Tensor) -> Tensor:
-    """The product in float32."""
-    if INTERPRETED and not a.is_cuda:
-        return a.float() @ b.float()
-    return torch.mm(a, b, out_dtype=torch.float32)
-
-
-def add_product(
-    a: Tensor, b: Tensor, out: Tensor, unit: Tensor | None, *, accumulate: bool
-) -> None:
-    """`out` (+)= a @ b (times unit), added up in float32 and rounded once."""
-    if unit is None and out.dtype == a.dtype and not (INTERPRETED and not a.is_cuda):
-        if accumulate:
-            torch.addmm(out, a, b, out=out)
-        else:
-            torch.mm(a, b, out=out)
-    elif unit is None and accumulate and out.is_cuda:
-        torch.addmm(out, a, b, out_dtype=torch.float32, out=out)
-    elif unit is None and out.is_cuda:
-        torch.mm(a, b, out_dtype=torch.float32, out=out)
-    else:
-        product = _mm(a, b)
-        if unit is not None:
-            product *= unit
-        out.copy_(product + out if accumulate else product)

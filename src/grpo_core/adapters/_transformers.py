@@ -90,8 +90,8 @@ def causal_lm_token_loss(
 
     Raises:
         TypeError: If the output embeddings are no `nn.Linear`, or a dtype is not as annotated.
-        ValueError: If a shape differs, parameters are sharded, or the model's logits are not what
-            its configuration says.
+        ValueError: If a shape differs, parameters are sharded, or the model's logits are NaN or
+            not what its configuration says.
 
     Example:
         >>> import torch
@@ -160,8 +160,8 @@ def causal_lm_token_log_probs(
 
     Raises:
         TypeError: If the output embeddings are no `nn.Linear`, or a dtype is not as annotated.
-        ValueError: If a shape differs, parameters are sharded, or the model's logits are not what
-            its configuration says.
+        ValueError: If a shape differs, parameters are sharded, or the model's logits are NaN or
+            not what its configuration says.
 
     Example:
         >>> import torch
@@ -254,9 +254,13 @@ def _check(model: nn.Module, linear: nn.Linear) -> tuple[float, float | None]:
             f"{type(model).__name__} does not call its base_model: pass its hidden states to "
             "linear_token_loss yourself"
         )
-    product = seen[0].double() @ linear.weight.double().T
-    if cast("Tensor | None", linear.bias) is not None:
-        product = product + linear.bias.double()
+    if logits.isnan().any():
+        raise ValueError(f"{type(model).__name__} gives NaN for logits of the ids 1 to {PROBE}")
+    # As the model's own head computes it: of what precision matrix products are (TF32, say) is its
+    # matter, and the same on both sides.
+    with torch.autocast(device.type, enabled=False):
+        hidden = seen[0].to(linear.weight.dtype)
+        product = nn.functional.linear(hidden, linear.weight, linear.bias).double()
     config = getattr(model, "config", None)
     values = [float(value) for name in SCALES if (value := getattr(config, name, None))]
     # What is configured goes first: small logits tell a soft cap from none no better than rounding.

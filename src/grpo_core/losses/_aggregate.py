@@ -13,6 +13,7 @@ from grpo_core._tensors import (
     check_integer,
     check_ndim,
     check_same_shape,
+    check_scalar,
     check_whole_batch,
     count_sequences,
     dense_ids,
@@ -342,7 +343,8 @@ def token_weights(
         In torch's default dtype, 0 off the mask.
 
     Raises:
-        ValueError: As `mean` does.
+        TypeError: If `mean` returns no tensor.
+        ValueError: If `mean` returns a tensor with axes, or as `mean` does.
 
     Example:
         >>> import torch
@@ -354,7 +356,9 @@ def token_weights(
     check_whole_batch("token_weights")
 
     def weighted(values: Tensor) -> Tensor:
-        return mean(values, mask, *args, total=total, **options)
+        result = mean(values, mask, *args, total=total, **options)
+        check_scalar(mean=result)
+        return result
 
     ones = torch.ones(mask.shape, device=mask.device)
     return torch.func.grad(weighted)(ones)

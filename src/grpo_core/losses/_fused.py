@@ -7,7 +7,7 @@ import torch
 from jaxtyping import Bool, Float, Int
 from torch import Tensor
 
-from grpo_core._tensors import check_bool, check_float, check_same_shape
+from grpo_core._tensors import check_bool, check_float, check_same_shape, check_scalar
 from grpo_core.losses._aggregate import StepTotals, token_mean, token_weights
 from grpo_core.losses._log_probs import Backend, checked_tokens, has_kernel, token_log_probs
 from grpo_core.losses._policy import check_clips, clipped_loss
@@ -85,10 +85,10 @@ def logits_token_loss(
         attached to the graph.
 
     Raises:
-        TypeError: If a dtype is not as annotated.
-        ValueError: If a shape differs, a bound or the temperature is out of range, the backend is
-            unknown or cannot do it (Triton has no float64), or logits to be overwritten share
-            memory.
+        TypeError: If a dtype is not as annotated, or `mean` returns no tensor.
+        ValueError: If a shape differs (that of what `mean` returns, too), a bound or the
+            temperature is out of range, the backend is unknown or cannot do it (Triton has no
+            float64), or logits to be overwritten share memory.
 
     Example:
         >>> import torch
@@ -132,7 +132,9 @@ def logits_token_loss(
             epsilon_high=epsilon_high,
             ratio_max=ratio_max,
         )
-        return LogitsTokenLoss(mean(per_token, mask, total=total), log_probs.detach())
+        loss = mean(per_token, mask, total=total)
+        check_scalar(mean=loss)
+        return LogitsTokenLoss(loss, log_probs.detach())
     if logits.dtype == torch.float64:
         raise ValueError("backend 'triton' computes in float32, got float64 logits")
     from grpo_core._kernels import logits_loss as kernels  # noqa: PLC0415 - Triton

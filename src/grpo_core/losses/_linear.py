@@ -60,7 +60,7 @@ def linear_token_log_probs(
         float32, or float64 if `hidden` or `weight` are, in nats.
 
     Raises:
-        TypeError: If a dtype is not as annotated.
+        TypeError: If a dtype is not as annotated, or a tensor is sharded (a DTensor).
         ValueError: If a shape differs, the temperature or the softcap is not above 0, the backend
             is unknown or cannot do it.
 
@@ -110,7 +110,7 @@ def linear_token_statistics(
         Both as float32, or float64 if `hidden` or `weight` are, in nats.
 
     Raises:
-        TypeError: If a dtype is not as annotated.
+        TypeError: If a dtype is not as annotated, or a tensor is sharded (a DTensor).
         ValueError: If a shape differs, the temperature or the softcap is not above 0, the backend
             is unknown or cannot do it.
 

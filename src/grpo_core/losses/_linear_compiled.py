@@ -17,9 +17,10 @@ from grpo_core.losses._linear_torch import (
     kept_bytes,
     lean_rows,
     rescale,
+    summing,
 )
 
-__all__ = ["chunk_rows", "frozen_rows", "kept_bytes", "lean_rows", "rescale"]
+__all__ = ["chunk_rows", "frozen_rows", "kept_bytes", "lean_rows", "rescale", "summing"]
 
 
 @torch.library.custom_op("grpo_core::plain_linear_statistics", mutates_args=())
@@ -140,10 +141,17 @@ def exponentials(inputs: Inputs) -> tuple[Tensor, Kept]:
 
 
 def gradients(
-    inputs: Inputs, kept: Kept, log_probs_grad: Tensor, into: Gradients, *, accumulate: bool
+    inputs: Inputs,
+    kept: Kept,
+    log_probs_grad: Tensor,
+    into: Gradients,
+    *,
+    accumulate: bool,
+    chunk: int = 0,  # noqa: ARG001 - sums are not narrow here
+    chunks: int = 1,  # noqa: ARG001
 ) -> None:
     """As in `_linear_torch`."""
-    cast("Any", _gradients)(*inputs, *kept, log_probs_grad, *into, accumulate)
+    cast("Any", _gradients)(*inputs, *kept, log_probs_grad, *into[:3], accumulate)
 
 
 def backward(
@@ -159,4 +167,4 @@ def backward(
 ) -> None:
     """As in `_linear_torch`."""
     of_rows = log_norm, entropy, log_probs_grad, entropy_grad
-    cast("Any", _backward)(*inputs, *of_rows, *into, accumulate)
+    cast("Any", _backward)(*inputs, *of_rows, *into[:3], accumulate)

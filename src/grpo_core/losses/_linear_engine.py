@@ -13,7 +13,26 @@ Backend = Literal["auto", "torch", "triton"]
 
 
 @runtime_checkable  # by whoever checks annotations as they are called
-class Engine(Protocol):
+class OnePass(Protocol):
+    """What one pass calls."""
+
+    def exponentials(self, inputs: Inputs) -> tuple[Tensor, Any]: ...
+    def summing(self, inputs: Inputs, into: Gradients) -> Gradients: ...
+    def gradients(
+        self,
+        inputs: Inputs,
+        kept: Any,
+        log_probs_grad: Tensor,
+        into: Gradients,
+        *,
+        accumulate: bool,
+        chunk: int = 0,
+        chunks: int = 1,
+    ) -> None: ...
+
+
+@runtime_checkable
+class Engine(OnePass, Protocol):
     """The functions of `_linear_torch`, `_linear_compiled` and `_linear_triton`."""
 
     def chunk_rows(self, inputs: Inputs, *, whole_sequences: bool) -> int | None: ...
@@ -23,16 +42,6 @@ class Engine(Protocol):
     def statistics(
         self, inputs: Inputs, *, with_entropy: bool
     ) -> tuple[Tensor, Tensor, Tensor]: ...
-    def exponentials(self, inputs: Inputs) -> tuple[Tensor, Any]: ...
-    def gradients(
-        self,
-        inputs: Inputs,
-        kept: Any,
-        log_probs_grad: Tensor,
-        into: Gradients,
-        *,
-        accumulate: bool,
-    ) -> None: ...
     def backward(
         self,
         inputs: Inputs,

@@ -54,7 +54,9 @@ class Inputs(NamedTuple):
 
 def _rows(hidden: Tensor, start: int, stop: int) -> Tensor:
     """Rows of [batch, seq, hidden]: a view where strides allow one, else a copy of these rows."""
-    _, seq, _ = hidden.shape
+    _, seq, width = hidden.shape
+    if start >= stop:
+        return hidden.new_empty((0, width))
     if hidden.shape[0] == 1:
         return hidden[0, start:stop]
     if hidden.stride(0) == seq * hidden.stride(1):
@@ -76,6 +78,7 @@ class Gradients(NamedTuple):
     hidden: Tensor | None  # [rows, hidden]
     weight: Tensor | None  # [vocab, hidden], of the weight's dtype or wider
     bias: Tensor | None  # [vocab], of the dtype of sums
+    exponents: Tensor | None = None  # the engine's, of a weight's that is summed in 16 bits
 
     def cut(self, start: int, stop: int) -> "Gradients":
         """Those of rows from `start` to `stop`."""
@@ -100,6 +103,12 @@ def checked_inputs(
             "hidden must be as wide as weight: [batch, seq, hidden] and [vocab, hidden], got "
             f"{tuple(hidden.shape)} and {tuple(weight.shape)}"
         )
+    for name, values in {"hidden": hidden, "weight": weight, "bias": bias}.items():
+        if hasattr(values, "full_tensor"):  # a DTensor, of FSDP 2 or of tensor parallelism
+            raise TypeError(
+                f"{name} must be a plain tensor, got a DTensor: give its full_tensor(), whose "
+                "gradient goes back to the shards, or call this where the module has gathered it"
+            )
     check_integer(tokens=tokens)
     check_same_shape(**{"hidden[..., 0]": hidden[..., 0], "tokens": tokens})
     if mask is not None:

@@ -7,13 +7,20 @@ import torch
 from jaxtyping import Bool, Float, Int, Shaped
 from torch import Tensor
 
-from grpo_core._tensors import check_choice, check_same_shape, chunk_of
+from grpo_core._tensors import check_choice, check_same_shape, check_scalar, chunk_of
 from grpo_core.losses._aggregate import StepTotals, token_mean
 from grpo_core.losses._linear import linear_token_log_probs
 from grpo_core.losses._linear_engine import Backend, engine_of
-from grpo_core.losses._linear_inputs import as_inputs, checked_inputs, new_gradients
+from grpo_core.losses._linear_inputs import (
+    Gradients,
+    Inputs,
+    as_inputs,
+    checked_inputs,
+    new_gradients,
+)
 from grpo_core.losses._linear_passes import Attach, Memory, one_pass, plan, two_passes
 from grpo_core.losses._linear_score import Score
+from grpo_core.losses._linear_sparse import SparseOnePass
 
 
 class TokenLoss(NamedTuple):
@@ -24,7 +31,8 @@ class TokenLoss(NamedTuple):
     log_probs: Float[Tensor, "batch seq"]
     """Of the sampled tokens, detached; 0 off the mask."""
     metrics: dict[str, Any]
-    """What the caller's function returned beside the losses, added up over chunks."""
+    """What the caller's function returned beside the losses, added up over chunks; and
+    `"sparsity"`, where that was asked for."""
 
 
 def linear_token_loss(
@@ -42,6 +50,7 @@ def linear_token_loss(
     memory: Memory = "auto",
     whole_sequences: bool = False,
     weight_grad: Float[Tensor, "vocab hidden"] | None = None,
+    sparse: float | None = None,
     backend: Backend = "auto",
 ) -> TokenLoss:
     r"""Loss of sampled tokens, with the gradients of hidden states and output layer in one pass.
@@ -64,10 +73,13 @@ def linear_token_loss(
     pieces or of any PyTorch; the mask is one of `per_token` if it needs it, as `log_ratio` does.
     It has no side effects and does not average: `mean` does. Losses that couple the tokens of a
     sequence (`sequence_log_ratio`, `geometric_log_ratio`) raise in it, unless `whole_sequences`.
+    What couples tokens by PyTorch alone (`x.mean(-1)`, `cumsum(-1)`) cannot be seen here, and then
+    depends on how rows are cut: `grpo_core.testing.check_loss(loss_fn)` finds it.
 
     Args:
         loss_fn: Gives the loss of each token, or (that, metrics). Metrics are a dict of what adds
-            up over chunks with `+`: those of `grpo_core.metrics`, or 0-d tensors that are sums.
+            up over chunks with `+`: those of `grpo_core.metrics`; tensors without axes, and
+            numbers, that are sums.
         hidden: Last hidden states, after the final norm: `hidden[:, t]` predicts `tokens[:, t]`.
         weight: Of the output layer, `lm_head.weight`.
         tokens: Sampled ids, in [0, vocab) where `mask` is True.
@@ -90,7 +102,16 @@ def linear_token_loss(
             it when this function is called, and none reaches `weight`. The loss must then be
             differentiated as it is: any factor belongs into `loss_fn`. A gradient from above
             other than 1 fails an assertion on the device, since nothing is read back to the host.
-            Activation checkpointing around this call would add it twice.
+            Activation checkpointing around this call would add it twice. The weight itself need
+            not require a gradient, if something else does that the loss can be attached to.
+        sparse: In (0, 1), such as 0.01: the gradients of `hidden` and `weight` may leave out ids of
+            a token, as many as hold this share of its probability together at most (the token
+            itself counts with 1 - p). Loss, log-probs and the gradient of `bias` stay what they
+            are. For Triton alone, in one pass, not in float16. `metrics["sparsity"]` says what was
+            left out, which is far less: of it, `left_out_share()` is a bound on the share of the
+            logits' gradient, as a sum of absolute values, that either gradient lacks, and
+            `work_share()` is the share of their products that was made. Without gradients there
+            is no such entry. None: nothing is left out.
         backend: As in `linear_token_log_probs`.
 
     In float16, a gradient that is stored before a loss scale multiplies it would underflow: there,
@@ -102,10 +123,13 @@ def linear_token_loss(
         bit on the same rows.
 
     Raises:
-        TypeError: If a dtype is not as annotated, or `loss_fn` returns something else.
-        ValueError: If a shape differs (that of what `loss_fn` returns, too), an option is unknown
-            or out of range, an input of `per_token` requires a gradient, the loss does not
-            depend on the log-probs, or `loss_fn` couples tokens of sequences that are cut.
+        TypeError: If a dtype is not as annotated, a tensor is sharded (a DTensor), or `loss_fn` or
+            `mean` return something else.
+        ValueError: If a shape differs (that of what `loss_fn` and `mean` return, too), an option is
+            unknown or out of range, an input of `per_token` requires a gradient, `weight_grad`
+            comes where nothing else does, the loss does not depend on the log-probs, `loss_fn`
+            couples tokens of sequences that are cut, `sparse` is asked of what cannot do it, or
+            `loss_fn` has a metric of its name.
 
     Example:
         >>> import torch
@@ -133,6 +157,8 @@ def linear_token_loss(
         check_same_shape(weight=weight, weight_grad=weight_grad)
         if weight_grad.dtype != torch.float32:
             raise TypeError(f"weight_grad must be float32, got {weight_grad.dtype}")
+    if sparse is not None:
+        backend = _checked_sparse(sparse, inputs, backend)
     engine = engine_of(inputs, backend)
     recording = torch.is_grad_enabled()
     wants = (
@@ -140,11 +166,19 @@ def linear_token_loss(
         recording and (weight_grad is not None or inputs.weight.requires_grad),
         recording and inputs.bias is not None and inputs.bias.requires_grad,
     )
+    attached = (inputs.hidden, inputs.weight, *(() if inputs.bias is None else (inputs.bias,)))
+    if recording and weight_grad is not None and not any(x.requires_grad for x in attached):
+        raise ValueError(
+            "weight_grad would be added to by a loss without a gradient: hidden, weight or bias "
+            "must require one; to score alone, use torch.no_grad()"
+        )
     flat = tuple(values.flatten() for values in per_token)
     width = tokens.shape[1] if whole_sequences else 0
 
     def mean_of(values: Tensor) -> Tensor:
-        return mean(values, mask, total=total)
+        loss = mean(values, mask, total=total)
+        check_scalar(mean=loss)
+        return loss
 
     score = Score(loss_fn, flat, mask.flatten(), mean_of, None, width, tokens.shape)
     if any(wants) and torch.float16 in (inputs.hidden.dtype, inputs.weight.dtype):
@@ -175,7 +209,9 @@ def linear_token_loss(
         # Sums over chunks are not rounded at each of them, unless in 16 bits to be lean.
         wide = rows is not None and inputs.rows > rows and not lean
         into = new_gradients(inputs, *wants, wide=wide, weight_grad=weight_grad)
-        if rows is None:
+        if sparse is not None:
+            loss, log_probs, metrics = _sparse_pass(sparse, inputs, score, into, adds, rows)
+        elif rows is None:
             loss, log_probs, metrics = two_passes(engine, inputs, score, into, adds, lean)
         else:
             loss, log_probs, metrics = one_pass(engine, inputs, score, into, adds, rows)
@@ -187,3 +223,26 @@ def linear_token_loss(
         ),
     )
     return TokenLoss(loss, log_probs.view(tokens.shape), metrics)
+
+
+def _checked_sparse(sparse: float, inputs: Inputs, backend: Backend) -> Backend:
+    """The backend, which has to be Triton: its reasons, where it cannot run, are the option's."""
+    if not 0 < sparse < 1:
+        raise ValueError(f"sparse must be None or in (0, 1), got {sparse}")
+    if backend == "torch":
+        raise ValueError("sparse= needs backend 'triton' or 'auto', got 'torch', which is dense")
+    if torch.float16 in (inputs.hidden.dtype, inputs.weight.dtype):
+        raise ValueError("sparse= needs bfloat16: in float16 the loss is not made in one pass")
+    return "triton" if backend == "auto" else backend
+
+
+def _sparse_pass(
+    sparse: float, inputs: Inputs, score: Score, into: Gradients, adds: bool, rows: int | None
+) -> tuple[Tensor, Tensor, dict[str, Any]]:
+    if rows is None:
+        raise ValueError("sparse= needs one pass: a sequence is longer than a chunk may be")
+    engine = SparseOnePass(sparse)
+    loss, log_probs, metrics = one_pass(engine, inputs, score, into, adds, rows)
+    if "sparsity" in metrics:
+        raise ValueError("sparse= has a metric 'sparsity': loss_fn needs another name for its own")
+    return loss, log_probs, metrics | {"sparsity": engine.sparsity()}

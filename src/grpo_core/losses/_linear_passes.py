@@ -1,11 +1,12 @@
 """How a loss on hidden states goes over its rows: in one pass, or in two where that is smaller."""
 
-from typing import Any, Literal
+from collections.abc import Callable
+from typing import Any, Literal, cast
 
 import torch
 from torch import Tensor
 
-from grpo_core.losses._linear_engine import Engine
+from grpo_core.losses._linear_engine import Engine, OnePass
 from grpo_core.losses._linear_inputs import Gradients, Inputs
 from grpo_core.losses._linear_score import Score, added
 
@@ -13,6 +14,13 @@ Memory = Literal["auto", "fast", "lean"]
 
 # Bytes beside the gradients up to which "auto" is "fast".
 _AUTO_BYTES = 4 << 30
+
+# Whether the graph, in this backward, is retained: asked as PyTorch's own compiled backward does.
+_is_retained: Callable[[], bool] = getattr(
+    cast("Any", torch)._C._autograd,  # noqa: SLF001 - there is no public one
+    "_get_current_graph_task_keep_graph",
+    lambda: True,  # where it cannot be asked, nothing is overwritten
+)
 
 
 def plan(
@@ -37,7 +45,7 @@ def plan(
 
 
 def one_pass(
-    engine: Engine, inputs: Inputs, score: Score, into: Gradients, adds: bool, rows: int
+    engine: OnePass, inputs: Inputs, score: Score, into: Gradients, adds: bool, rows: int
 ) -> tuple[Tensor, Tensor, dict[str, Any]]:
     """A chunk is scored, differentiated and gone."""
     if rows >= inputs.rows:  # one chunk, and a single graph of what the caller gave
@@ -48,14 +56,19 @@ def one_pass(
     metrics: dict[str, Any] = {}
     loss = inputs.hidden.new_zeros((), dtype=inputs.dtype)
     all_log_probs: list[Tensor] = []
-    for start in range(0, inputs.rows, rows):
+    starts = range(0, inputs.rows, rows)
+    into = engine.summing(inputs, into)
+    for chunk, start in enumerate(starts):
         stop = min(inputs.rows, start + rows)
         part = inputs.cut(start, stop)
         log_probs, kept = engine.exponentials(part)
         if start == 0:
             score = score.weighed(inputs.hidden.new_empty(score.shape, dtype=inputs.dtype))
         part_loss, g, part_metrics = score.of(log_probs, start, stop)
-        engine.gradients(part, kept, g, into.cut(start, stop), accumulate=adds or start > 0)
+        engine.gradients(
+            part, kept, g, into.cut(start, stop), accumulate=adds or start > 0,
+            chunk=chunk, chunks=len(starts),
+        )  # fmt: skip
         del kept  # before the next one is made
         loss = loss + part_loss
         metrics = added(metrics, part_metrics) if start > 0 else part_metrics
@@ -90,7 +103,7 @@ class Attach(torch.autograd.Function):
         engine: Engine,
     ) -> Tensor:
         ctx.save_for_backward(hidden_grad, weight_grad, bias_grad)
-        ctx.is_added, ctx.engine, ctx.applied = is_added, engine, None
+        ctx.is_added, ctx.engine = is_added, engine
         return loss.clone()
 
     @staticmethod
@@ -105,14 +118,11 @@ class Attach(torch.autograd.Function):
                 upstream == 1, "weight_grad was added to: the loss cannot be scaled afterwards"
             )
         grads = ctx.saved_tensors
-        if compiling or ctx.applied is not None:
-            # What a retained graph gave before is somebody's: it is not written again.
-            factor = upstream if ctx.applied is None else upstream / ctx.applied
-            scaled = tuple(None if x is None else x * factor for x in grads)
+        if compiling or _is_retained():
+            # A graph that is retained gives its gradients again: they stay as they are.
+            grads = tuple(None if x is None else x * upstream for x in grads)
         else:
             for x in grads:
                 if x is not None:
-                    # `data`, or the graph could not be gone through again
-                    ctx.engine.rescale(x.data, upstream)
-            ctx.applied, scaled = upstream, grads
-        return (*scaled, *(None for _ in range(6)))
+                    ctx.engine.rescale(x, upstream)
+        return (*grads, *(None for _ in range(6)))

@@ -107,6 +107,13 @@ def _checked(result: Any, log_probs: Tensor) -> tuple[Tensor, dict[str, Any]]:
                 f"metric {name!r} must have no axes, to add up over chunks, got shape "
                 f"{tuple(value.shape)}"
             )
+        # Texts and lists have a `+` too, which puts one after the other.
+        adds = hasattr(value, "__add__") and not hasattr(value, "__len__")
+        if not (isinstance(value, Tensor) or adds):
+            raise TypeError(
+                f"metric {name!r} must be a tensor without axes, a number, or one of "
+                f"grpo_core.metrics, to add up over chunks, got {type(value).__name__}"
+            )
         found[name] = value.detach() if isinstance(value, Tensor) else value
     return losses[0].to(log_probs.dtype), found
 

@@ -80,8 +80,20 @@ def exponentials(inputs: Inputs) -> tuple[Tensor, Kept]:
     return _on(inputs.mask, log_probs), Kept(log_p, log_norm)
 
 
+def summing(inputs: Inputs, into: Gradients) -> Gradients:  # noqa: ARG001
+    """The same: sums over chunks are float32 or wider here."""
+    return into
+
+
 def gradients(
-    inputs: Inputs, kept: Kept, log_probs_grad: Tensor, into: Gradients, *, accumulate: bool
+    inputs: Inputs,
+    kept: Kept,
+    log_probs_grad: Tensor,
+    into: Gradients,
+    *,
+    accumulate: bool,
+    chunk: int = 0,  # noqa: ARG001 - sums are not narrow here
+    chunks: int = 1,  # noqa: ARG001
 ) -> None:
     """Gradients of a chunk, of what one pass kept, which is overwritten."""
 

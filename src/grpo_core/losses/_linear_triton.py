@@ -17,6 +17,12 @@ def _kernels() -> Any:
     return linear
 
 
+def _sparse_kernels() -> Any:
+    from grpo_core._kernels import linear_sparse  # noqa: PLC0415 - needs Triton
+
+    return linear_sparse
+
+
 def unsupported(inputs: Inputs) -> str | None:
     """Why the kernels cannot do it, or None."""
     return _kernels().unsupported(inputs.hidden, inputs.weight)
@@ -65,8 +71,21 @@ def exponentials(inputs: Inputs) -> tuple[Tensor, Any]:
     return log_probs, (state, kept)
 
 
+def summing(inputs: Inputs, into: Gradients) -> Gradients:
+    """The same gradients, with what sums over chunks need to keep their digits in 16 bits."""
+    given = into.weight, inputs.hidden, inputs.weight
+    return into._replace(exponents=_kernels().exponents_of(*given))
+
+
 def gradients(
-    inputs: Inputs, kept: Any, log_probs_grad: Tensor, into: Gradients, *, accumulate: bool
+    inputs: Inputs,
+    kept: Any,
+    log_probs_grad: Tensor,
+    into: Gradients,
+    *,
+    accumulate: bool,
+    chunk: int = 0,
+    chunks: int = 1,
 ) -> None:
     """Gradients of a chunk, of what one pass kept, which is overwritten."""
     state, exponential = kept
@@ -74,7 +93,31 @@ def gradients(
     # The entropy is not read where it has no gradient.
     _kernels().gradients(
         exponential, state, log_probs_grad, log_probs_grad, None, hidden, weight, inputs.softcap,
-        *into, accumulate,
+        *into[:3], accumulate, into.exponents, chunk, chunks,
+    )  # fmt: skip
+
+
+def sparse_exponentials(inputs: Inputs) -> tuple[Tensor, Any]:
+    """The same log-probs, and what `sparse_gradients` needs."""
+    log_probs, *kept = _sparse_kernels().exponentials(*_of(inputs))
+    return log_probs, kept
+
+
+def sparse_gradients(
+    inputs: Inputs,
+    kept: Any,
+    log_probs_grad: Tensor,
+    into: Gradients,
+    *,
+    accumulate: bool,
+    share: float,
+) -> Tensor:
+    """Gradients of a chunk that leave out up to a share of each row; and four sums of what."""
+    state, whole, sums = kept
+    hidden, weight, *_ = _of(inputs)
+    return _sparse_kernels().gradients(
+        whole, sums, state, log_probs_grad, hidden, weight, inputs.softcap, *into[:3], accumulate,
+        share,
     )  # fmt: skip
 
 
@@ -93,9 +136,12 @@ def backward(
     rows = (lean_rows if lean else chunk_rows)(inputs, whole_sequences=False) or 1
     target = into
     wide = into.weight is None or into.weight.dtype == torch.float32
-    if inputs.rows > rows and not wide and not lean and into.weight is not None:
+    starts = range(0, max(1, inputs.rows), rows)
+    if len(starts) > 1 and lean:
+        target = summing(inputs, into)
+    elif len(starts) > 1 and not wide and into.weight is not None:
         target = into._replace(weight=torch.empty_like(into.weight, dtype=torch.float32))
-    for start in range(0, max(1, inputs.rows), rows):
+    for chunk, start in enumerate(starts):
         stop = min(inputs.rows, start + rows)
         hidden, weight, *_ = _of(inputs.cut(start, stop))
         of_rows = (
@@ -106,11 +152,11 @@ def backward(
         )
         kept = _kernels().recompute(hidden, weight, inputs.bias, inputs.softcap, *of_rows)
         _kernels().gradients(
-            kept, *of_rows, hidden, weight, inputs.softcap, *target.cut(start, stop),
-            accumulate or start > 0,
+            kept, *of_rows, hidden, weight, inputs.softcap, *target.cut(start, stop)[:3],
+            accumulate or start > 0, target.exponents, chunk, len(starts),
         )  # fmt: skip
         del kept  # before the next one is made
-    if target is not into and into.weight is not None and target.weight is not None:
+    if target.weight is not into.weight and into.weight is not None and target.weight is not None:
         into.weight.copy_(target.weight)
 
 

@@ -50,8 +50,10 @@ def check_loss(
 
     The loss is called by name, with what its parameters ask for out of `log_probs`,
     `old_log_probs`, `ref_log_probs`, `advantages` and `mask` ([batch, seq]), `rewards` and
-    `group_ids` ([batch]) and `total` (a `StepTotals`). It returns a scalar. A loss of another
-    signature is wrapped in three lines.
+    `group_ids` ([batch]) and `total` (a `StepTotals`). It returns a scalar, or the loss of each
+    token, [batch, seq], as `linear_token_loss` takes it: that is tried as its `token_mean`, and
+    must be the same in any chunk of tokens, of which one that couples tokens by PyTorch's own
+    `mean(-1)` or `cumsum(-1)` knows nothing. A loss of another signature is wrapped in three lines.
 
     Args:
         function: The loss. Whatever else it takes has a default.
@@ -83,16 +85,23 @@ def check_loss(
     if not seconds > 0:  # NaN fails this too
         raise ValueError(f"seconds must be more than 0, got {seconds}")
     # Here, since they import torch, and this door is open to verifiers without it.
+    from grpo_core.testing import _checks_tokens as tokens  # noqa: PLC0415
     from grpo_core.testing._checks_loss import Loss  # noqa: PLC0415
-    from grpo_core.testing._checks_loss_rules import NEEDS, RULES  # noqa: PLC0415
+    from grpo_core.testing._checks_loss_rules import NEEDS, OF_TOKENS, RULES  # noqa: PLC0415
     from grpo_core.testing._checks_once import compiles, gradient_is_of_the_value  # noqa: PLC0415
 
-    loss = Loss(function, _names(function))
+    loss = tokens.averaged(Loss(function, _names(function)))
+    is_of_tokens = isinstance(loss.function, tokens.Averaged)
+    rules = OF_TOKENS | RULES if is_of_tokens else RULES
     began = monotonic()
     base = settings or default_settings(100)
     strategy = st.tuples(token_batches(dtype="float64"), st.integers(0, 99)).map(Case)
     results: list[Result] = []
-    for name, (says, rule) in RULES.items():
+    for name, (says, rule) in rules.items():
+        if is_of_tokens and name == "wrong_shapes_raise":
+            note = "linear_token_loss checks the shapes of what it cuts"
+            results.append(Result(name, says, note=note, is_run=False))
+            continue
         missing = [need for need in NEEDS.get(name, ()) if need not in loss.names]
         if missing:
             note = f"takes no `{missing[0]}`"
@@ -101,8 +110,8 @@ def check_loss(
             results.append(Result(name, says, note=note, is_run=False))
             continue
         sampled = search(
-            strategy, _judge(name, rule, loss), base, seconds=seconds / len(RULES),
-            shrink_seconds=lambda: seconds / len(RULES), key_of=_key, clock=process_time,
+            strategy, _judge(name, rule, loss), base, seconds=seconds / len(rules),
+            shrink_seconds=lambda: seconds / len(rules), key_of=_key, clock=process_time,
         )  # fmt: skip
         failures = tuple(_failure(found, rule, loss) for found in sampled.found)
         note = "time was over before all batches were tried" if sampled.is_cut else ""
@@ -160,21 +169,32 @@ def _failure(found: Found, rule: "Rule", loss: "Loss") -> Failure:
 
 
 def _test(name: str, message: str, loss: "Loss", batch: TokenBatch) -> str:
-    line, called = import_of(loss.function)
+    # Here, since it imports torch.
+    from grpo_core.testing import _checks_tokens as tokens  # noqa: PLC0415
+
+    each = loss.function if isinstance(loss.function, tokens.Averaged) else None
+    names = loss.names if each is None else each.names
+    line, called = import_of(loss.function if each is None else each.function)
+    of_tokens = name == "tokens_are_apart"
+    if of_tokens and "other rows" in message:
+        return ""  # a call outside of linear_token_loss does not show it
+    has_total = "total" in loss.names and not of_tokens
     lines = ["from math import inf, nan  # noqa: F401", "import torch"]
-    lines += ["from grpo_core.losses import step_totals"] * ("total" in loss.names)
+    lines += ["from grpo_core.losses import step_totals"] * has_total
+    lines += ["from grpo_core.losses import token_mean"] * (each is not None and not of_tokens)
     lines += [line, "", "", f"def test_{name}():  # {message[:120]}"]
-    wanted = [*loss.names, *(["mask", "group_ids"] if "total" in loss.names else [])]
-    for field in dict.fromkeys(wanted):
+    for field in dict.fromkeys([*names, *(["mask", "group_ids"] * has_total)]):
         if field != "total":
             values: torch.Tensor = getattr(batch, field)
             lines.append(f"    {field} = torch.tensor({values.tolist()}, dtype={values.dtype})")
     lines.append("    log_probs.requires_grad_()")
-    given = [
-        f"{n}={'step_totals(mask, group_ids)' if n == 'total' else n}" for n in loss.names
-    ]  # fmt: skip
-    lines.append(f"    {called}({', '.join(given)}).backward()")
-    lines.append("    assert log_probs.grad.isfinite().all()")
+    if of_tokens:
+        return "\n".join([*lines, *tokens.pasted(called, names)])
+    given = [f"{n}={'step_totals(mask, group_ids)' if n == 'total' else n}" for n in names]
+    call = f"{called}({', '.join(given)})"
+    if each is not None:
+        call = f"token_mean({call}, mask, total=step_totals(mask, group_ids))"
+    lines += [f"    {call}.backward()", "    assert log_probs.grad.isfinite().all()"]
     return "\n".join(lines)
 
 

@@ -4,6 +4,7 @@ from grpo_core.testing import _checks_loss_gradient as gradient
 from grpo_core.testing import _checks_loss_mask as mask
 from grpo_core.testing import _checks_loss_step as step
 from grpo_core.testing import _checks_loss_tensors as tensors
+from grpo_core.testing import _checks_tokens as tokens
 from grpo_core.testing._checks_loss import Rule
 
 _SAYS: dict[Rule, str] = {
@@ -29,6 +30,10 @@ _SAYS: dict[Rule, str] = {
     tensors.half_precision_is_widened: "bfloat16 gives float32, and float64 stays",
 }
 RULES: dict[str, tuple[str, Rule]] = {rule.__name__: (says, rule) for rule, says in _SAYS.items()}
+OF_TOKENS: dict[str, tuple[str, Rule]] = {
+    "tokens_are_apart": ("each token's loss is the same in any chunk", tokens.tokens_are_apart)
+}
+"""Of a loss of each token, beside those."""
 NEEDS: dict[str, tuple[str, ...]] = {
     "micro_batches_add_up": ("total",),
     "a_step_twice_over_is_the_same": ("total",),

@@ -108,6 +108,8 @@ def given(**values: Tensor | StepTotals | None) -> dict[str, Tensor | StepTotals
 
 def to_rows(packed: Tensor, lengths: Sequence[int]) -> Tensor:
     """Packed values [tokens] as rows, padded with 0 on the right."""
+    if not lengths:
+        return packed.reshape(0, 0)
     return pad_sequence(list(torch.split(packed, list(lengths))), batch_first=True)
 
 

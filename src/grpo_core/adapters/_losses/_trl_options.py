@@ -16,9 +16,12 @@ REPLACED = (
 ASYNC_REPLACED = ("epsilon", "epsilon_high")
 
 
-def check_defaults(args: Any, options: tuple[str, ...]) -> None:
-    """Raise `ValueError` for an option that is not at its default and that nobody would read."""
-    defaults = {each.name: each.default for each in dataclasses.fields(args)}
+def check_defaults(args: Any, options: tuple[str, ...], config: Any) -> None:
+    """Raise `ValueError` for an option that is not at its default and that nobody would read.
+
+    The default is of `config`, TRL's own class: a subclass of it may set others.
+    """
+    defaults = {each.name: each.default for each in dataclasses.fields(config)}
     for name in options:
         value = getattr(args, name, None)
         if name in defaults and value != defaults[name]:
@@ -28,10 +31,10 @@ def check_defaults(args: Any, options: tuple[str, ...]) -> None:
             )
 
 
-def check_options(trainer: Any) -> None:
-    """Raise `ValueError` where a `GRPOConfig` contradicts a composed loss."""
+def check_options(trainer: Any, config: Any) -> None:
+    """Raise `ValueError` where a `GRPOConfig`, which is `config`, contradicts a composed loss."""
     args = trainer.args
-    check_defaults(args, REPLACED)
+    check_defaults(args, REPLACED, config)
     if getattr(args, "use_liger_kernel", False):
         raise ValueError("use_liger_kernel=True computes a loss of its own: leave it False")
     if getattr(trainer, "aux_loss_enabled", False):

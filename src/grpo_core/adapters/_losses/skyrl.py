@@ -63,7 +63,8 @@ def skyrl_loss(loss: TokenLoss, *, mean: MeanFunction, sequences: int | None = N
         ValueError: Here, if SkyRL has no such mean or `sequences` cannot undo it; at the call, if
             `loss_reduction` or `max_seq_len` contradict it, if `loss_mask` is missing, if
             `off_policy_correction` asks for what the loss replaces, or if the loss is not
-            proportional to the advantages (its gradient is compared at each call).
+            proportional to the advantages (its gradient is compared at each call, with advantages
+            of another size, at another policy).
 
     Example:
         >>> import torch
@@ -143,12 +144,19 @@ def _check_config(config: Any, kind: Mean) -> None:
 
 
 def _check_proportional(loss: TokenLoss, batch: TokenBatch) -> None:
-    """Raise unless twice the advantages give twice the gradient.
+    """Raise unless larger advantages give a gradient that is larger by the same factor.
 
-    At each call: at a ratio of 1, in the first micro-batch of a step, a KL term is 0 still.
+    The trainer's numbers hide what is wrong: its advantages have been divided, so that no clamp of
+    them acts, and at a ratio of 1, in the first micro-batch of a step, a KL term is 0 still. So the
+    advantages are brought to 100 to 200, and the policy away from the one that sampled.
     """
-    once, twice = (_gradient(loss, batch, factor) for factor in (1, 2))
-    if ((twice - 2 * once).abs() > 1e-4 * twice.abs().max()).any():
+    largest = _largest(torch.where(batch.mask, batch.advantages, 0.0)).clamp(min=1e-12)
+    factor = 2 * (100 / largest).log2().ceil().clamp(min=0).exp2()  # a power of 2 rounds nothing
+    # Tokens in turn more probable and less, and none more probable than 1.
+    odd = torch.arange(batch.mask.numel(), device=batch.mask.device).view_as(batch.mask) % 2 == 1
+    away = torch.where(odd, 0.8 * batch.log_probs, 1.2 * batch.log_probs - 0.05).detach()
+    once, more = (_gradient(loss, batch, away, f) for f in (torch.ones_like(factor), factor))
+    if ((more - factor * once).abs() > 1e-4 * _largest(more)).any():
         raise ValueError(
             "the loss is not proportional to the advantages, which SkyRL has divided by the count "
             "of the mini-batch: its other terms would not be divided. Take sequence_mean or "
@@ -156,9 +164,14 @@ def _check_proportional(loss: TokenLoss, batch: TokenBatch) -> None:
         )
 
 
-def _gradient(loss: TokenLoss, batch: TokenBatch, factor: int) -> Tensor:
-    """Of the loss of each token, at the log-probs, with the advantages times `factor`."""
-    log_probs = batch.log_probs.detach().requires_grad_()
+def _largest(values: Tensor) -> Tensor:
+    """0 of no rows."""
+    return torch.cat([values.abs().flatten(), values.new_zeros(1)]).amax()
+
+
+def _gradient(loss: TokenLoss, batch: TokenBatch, log_probs: Tensor, factor: Tensor) -> Tensor:
+    """Of the loss of each token, at these log-probs, with the advantages times `factor`."""
+    log_probs = log_probs.detach().requires_grad_()
     scaled = TokenBatch(
         trainer=batch.trainer,
         log_probs=log_probs,

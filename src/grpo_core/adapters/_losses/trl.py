@@ -10,14 +10,13 @@ from torch import Tensor
 from grpo_core.adapters._losses._batch import TokenBatch, TokenLoss, given
 from grpo_core.adapters._losses._mean import Mean, MeanFunction, read_mean
 from grpo_core.adapters._losses._trl_options import check_options, check_read
+from grpo_core.advantages import informative_groups
 from grpo_core.losses import StepTotals, kl_penalty, log_ratio
 from grpo_core.metrics import Mean as Average
 from grpo_core.metrics import approximate_kl, ratio_error, token_average
 
 Metrics = Callable[[TokenBatch], Mapping[str, Average]]
 
-# Advantages of equal rewards differ by their rounding over TRL's eps of 1e-4: 7e-5 for 0.1.
-_ROUNDING = 1e-3
 _MEDIA = (
     "pixel_values", "image_grid_thw", "num_images", "pixel_attention_mask", "spatial_shapes",
     "num_tiles", "image_sizes", "token_type_ids", "mm_token_type_ids", "image_position_ids",
@@ -99,7 +98,7 @@ def grpo_trainer(base: type | None = None) -> Any:
 
         trainer = grpo_trainer()(model, rewards, args, dataset, loss=loss, mean=token_mean)
     """
-    from trl import GRPOTrainer  # pyright: ignore[reportAttributeAccessIssue]  # noqa: PLC0415 - lazy
+    from trl import GRPOConfig, GRPOTrainer  # pyright: ignore  # noqa: PGH003, PLC0415 - lazy
 
     parent: Any = GRPOTrainer if base is None else base
 
@@ -119,11 +118,27 @@ def grpo_trainer(base: type | None = None) -> Any:
             self.informative_only = informative_only
             self.composed_mean = None if mean is None else read_mean(mean, "TRL")
             self.composed_metrics = metrics
+            self._rewards = torch.empty(0, 1)
             self._window_counts: Tensor | None = None
             self._window_left = 0
             self._window_metrics: dict[str, Average] = {}
             super().__init__(*args, **kwargs)
-            check_options(self)
+            check_options(self, GRPOConfig)
+
+        def get_batch_samples(self, *args: Any, **kwargs: Any) -> Any:
+            # Each accumulation window begins here: what an interrupted one left is forgotten.
+            self._window_left, self._window_metrics = 0, {}
+            return super().get_batch_samples(*args, **kwargs)
+
+        def _calculate_rewards(self, *args: Any, **kwargs: Any) -> Tensor:
+            rewards: Tensor = super()._calculate_rewards(*args, **kwargs)
+            weighted = rewards * self.reward_weights.to(rewards.device)
+            if self.multi_objective_aggregation == "sum_then_normalize":
+                # A completion that no function scored has no sum.
+                has_none = rewards.isnan().all(1, keepdim=True)
+                weighted = weighted.nansum(1, keepdim=True).masked_fill(has_none, torch.nan)
+            self._rewards = weighted
+            return rewards
 
         def _generate_and_score_completions(self, inputs: list[Any]) -> dict[str, Any]:
             output: dict[str, Any] = super()._generate_and_score_completions(inputs)
@@ -133,14 +148,8 @@ def grpo_trainer(base: type | None = None) -> Any:
             ids = torch.arange(first, first + rows, device=output["completion_ids"].device) // size
             output["group_ids"] = ids
             if self.informative_only:
-                # Equal rewards have equal advantages, if not 0: TRL's rounding is divided by eps.
-                if output["advantages"].ndim != 1:
-                    raise ValueError(
-                        "informative_only needs one advantage a sequence, got advantages "
-                        f"{tuple(output['advantages'].shape)}"
-                    )
-                groups = self.accelerator.gather(output["advantages"]).view(-1, size)
-                output["informative"] = (groups.amax(1) - groups.amin(1) > _ROUNDING)[ids]
+                informative = _informative(self._rewards, size)  # of all ranks
+                output["informative"] = informative[first : first + rows]
             return output
 
         def _compute_loss(self, model: Any, inputs: dict[str, Any]) -> Tensor:
@@ -199,7 +208,8 @@ def grpo_trainer(base: type | None = None) -> Any:
                     raise ValueError(
                         f"an optimiser step of {self._window_left} micro-batches begins at "
                         f"micro-batch {first} of the {self.args.steps_per_generation} generated "
-                        "ones: its tokens cannot be counted before they are sampled"
+                        "ones: its tokens cannot be counted before they are sampled (after an "
+                        "interruption, make a new trainer)"
                     )
                 groups = self.args.generation_batch_size // self.num_generations
                 counts = _counts(window, groups)
@@ -226,6 +236,20 @@ def grpo_trainer(base: type | None = None) -> Any:
             self._window_metrics = {}
 
     return ComposedGRPOTrainer
+
+
+def _informative(rewards: Tensor, size: int) -> Tensor:
+    """Of rewards [rows, terms], True for the rows of groups where those that are there differ.
+
+    Not of advantages: an unscored row's is 0, and those of equal rewards are the rounding of their
+    mean, over an eps.
+    """
+    ids = torch.arange(len(rewards), device=rewards.device) // size
+    found = torch.zeros_like(ids, dtype=torch.bool)
+    for term in rewards.unbind(1):
+        is_there = ~term.isnan()
+        found |= informative_groups(term.nan_to_num(), ids, mask=is_there)
+    return found.view(-1, size).any(1).repeat_interleave(size)
 
 
 def _mask(inputs: Mapping[str, Any]) -> Tensor:

@@ -45,6 +45,9 @@ def async_grpo_trainer(base: type | None = None) -> Any:
 
         trainer = async_grpo_trainer()(model, rewards, args, dataset, loss=loss, mean=token_mean)
     """
+    from trl.experimental.async_grpo.async_grpo_config import (  # noqa: PLC0415 - the trainer
+        AsyncGRPOConfig,
+    )
     from trl.experimental.async_grpo.async_grpo_trainer import (  # noqa: PLC0415 - the trainer
         AsyncGRPOTrainer,
     )
@@ -67,7 +70,7 @@ def async_grpo_trainer(base: type | None = None) -> Any:
             self.composed_metrics = metrics
             self._step_counts: Tensor | None = None
             super().__init__(*args, **kwargs)
-            check_defaults(self.args, ASYNC_REPLACED)
+            check_defaults(self.args, ASYNC_REPLACED, AsyncGRPOConfig)
             if getattr(self, "aux_loss_enabled", False):
                 raise ValueError("the router's auxiliary loss is added by TRL's own loss alone")
 

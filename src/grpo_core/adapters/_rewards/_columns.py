@@ -31,6 +31,25 @@ def text_of(value: object, what: str, *, messages: bool = True) -> str:
     return content
 
 
+def said_last(completion: object, what: str) -> str:
+    """The text of a completion; of messages, what the policy said in the last one.
+
+    Nothing, where the last one is of a tool, which TRL leaves there when the completion has no room
+    for more: a tool's words are none of the policy's. Nothing, too, where it is a call alone.
+
+    Raises:
+        TypeError: If it is neither a text nor messages; the message says `what` it should be.
+    """
+    if isinstance(completion, Sequence) and not isinstance(completion, str) and completion:
+        last = cast("Sequence[object]", completion)[-1]
+        if isinstance(last, Mapping):
+            message = cast("Mapping[str, object]", last)
+            is_call = bool(message.get("tool_calls")) and not message.get("content")
+            if is_call or message.get("role", "assistant") != "assistant":
+                return ""
+    return text_of(completion, what)
+
+
 def value_of(values: Mapping[str, Any], name: str, where: str) -> Any:
     """What is in a column.
 

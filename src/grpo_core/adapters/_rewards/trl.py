@@ -6,7 +6,7 @@ from math import inf
 from typing import Any
 
 from grpo_core.adapters._rewards._asked import Asked, Question, RewardBase, Scored, check_reference
-from grpo_core.adapters._rewards._columns import text_of, value_of
+from grpo_core.adapters._rewards._columns import said_last, text_of, value_of
 from grpo_core.adapters._rewards._pools import check_workers, pool_of
 
 PROMPT = "prompt"  # a column to the user, `prompts` to a reward function
@@ -25,7 +25,8 @@ def trl_reward(
     r"""A verifier as a reward function of TRL 1.16.
 
     TRL calls it with `prompts`, `completions`, `completion_ids` and a list for each column of the
-    dataset. It answers a float a completion, or None where there is none: TRL leaves that sample
+    dataset; a completion of messages is the text of its last one, and nothing where that is a
+    tool's. It answers a float a completion, or None where there is none: TRL leaves that sample
     out of its group's mean and gives it no advantage. None is given where the verifier says so,
     refuses the reference, raises, dies or takes too long, and where a row's reference is None, as
     in a dataset of several tasks.
@@ -108,7 +109,7 @@ class TrlReward(RewardBase):
             raise ValueError("length=True needs completion_ids, got none")
         asked = [
             Asked(
-                text_of(completion, f"row {row}: the completion"),
+                said_last(completion, f"row {row}: the completion"),
                 text_of(references[row], f"row {row}: the prompt")
                 if self.question.column == PROMPT
                 else references[row],

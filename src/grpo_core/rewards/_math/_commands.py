@@ -80,12 +80,17 @@ GREEK_LETTERS = {
     "ω": "omega", "Γ": "Gamma", "Δ": "Delta", "Θ": "Theta", "Λ": "Lambda", "Ξ": "Xi",
     "Σ": "Sigma", "Φ": "Phi", "Ψ": "Psi", "Ω": "Omega", "ħ": "hbar", "∇": "nabla", "∂": "partial",
 }  # fmt: skip
-TEXTS = frozenset(("text", "textbf", "textit", "textrm", "textsf", "mbox", "mathrm", "rm"))
+TEXTS = frozenset((
+    "text", "textbf", "textit", "textrm", "textsf", "texttt", "textnormal", "emph", "mbox",
+    "mathrm", "rm",
+))  # fmt: skip
 # They change the looks of what follows, or nothing.
 LOOKS = frozenset((
     "left", "right", "mathit", "limits", "big", "Big",
     "bigl", "bigr", "Bigl", "Bigr", "bigg", "Bigg", "textstyle",
-    "nonumber", "large", "Large", "LARGE", "huge", "small", "mathstrut", "limits",
+    "mathsf", "mathtt", "mathop", "ensuremath", "bf", "it", "sf", "tt", "scriptstyle",
+    "normalsize", "Huge", "tiny", "nonumber", "large", "Large", "LARGE", "huge", "small",
+    "mathstrut",
     "(", ")", "[", "]",
 ))  # fmt: skip
 # Marks that make another name of what they stand on; `vec` may be left out by the other side.
@@ -153,6 +158,11 @@ UNITS = TIGHT_UNITS | frozenset(
         "kWh",
         "mg",
         "hrs",
+        "cup",
+        "day",
+        "ton",
+        "yr",
+        "yrs",
         "USD",
     )
 )

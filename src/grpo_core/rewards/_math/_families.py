@@ -20,15 +20,16 @@ _INTEGERS = tree.Constant("Z")
 _COUNTING = frozenset("nkmlj")
 _STRONG = re.compile(r"[Cc](?:_?\d)?'?")  # names of constants wherever they stand
 _WEAK = re.compile(r"[CcKkABD](?:_?\d)?'?")  # only as a term, or beside an exponential
+_ANGLES = frozenset(map(tree.Symbol, ("x", "t", "theta", "phi", "alpha", "beta")))
 MAX_CONSTANTS = 4
 
 
 class Family(NamedTuple):
-    """Answers with a parameter that runs through the integers, and whether this was said."""
+    """Answers with a parameter that runs through the integers, and what they are said to be."""
 
     items: tuple[Answer, ...]
     parameter: tree.Symbol
-    declared: bool
+    named: Answer | None
 
 
 def declared_family(node: Answer) -> Family | None:
@@ -40,18 +41,20 @@ def declared_family(node: Answer) -> Family | None:
     names = [name for item in node.items if (name := _integer(item)) is not None]
     if len(names) != 1:
         return None
-    items = tuple(_value(item) for item in node.items if _integer(item) is None)
+    items, named = _values(tuple(item for item in node.items if _integer(item) is None))
     if not items or names[0].name not in symbols(items):
         return None
-    return Family(items, names[0], True)
+    return Family(items, names[0], named)
 
 
 def undeclared_family(node: Answer, other: Family | None) -> Family | None:
     """The family that an answer with one counting letter may be, beside one that says so.
 
-    Beside another that does not, only multiples of pi or of degrees are taken for one.
+    Beside another that does not, only multiples of pi or of degrees are taken for one: those that
+    do not begin at 0, as a perimeter of n pi does, or that are what an angle is said to be.
     """
-    items = tuple(map(_value, node.items if isinstance(node, tree.List) else (node,)))
+    given = node.items if isinstance(node, tree.List) else (node,)
+    items, named = _values(given)
     if any(isinstance(item, tree.Relation | tree.Definition | tree.SetBuilder) for item in items):
         return None
     names = symbols(items) & _COUNTING - (
@@ -60,9 +63,10 @@ def undeclared_family(node: Answer, other: Family | None) -> Family | None:
     if len(names) != 1 or (other is None and symbols(items) != names):
         return None
     parameter = tree.Symbol(names.pop())
-    if other is None and not all(_turns(item, parameter) for item in items):
+    from_0 = named in _ANGLES
+    if other is None and not all(_turns(item, parameter, from_0=from_0) for item in items):
         return None
-    return Family(items, parameter, False)
+    return Family(items, parameter, named)
 
 
 def shifts(first: Answer, second: Answer, parameter: tree.Symbol) -> list[Answer]:
@@ -151,8 +155,8 @@ def _exponential(node: Answer) -> bool:
     )
 
 
-def _turns(node: Answer, parameter: tree.Symbol) -> bool:
-    """Whether the node is a start and whole parts of a turn: a + n (p/q) pi, with a not 0."""
+def _turns(node: Answer, parameter: tree.Symbol, *, from_0: bool) -> bool:
+    """Whether the node is a start and whole parts of a turn: a + n (p/q) pi; a may be 0 or not."""
     if not any(
         part == tree.Constant("pi") or isinstance(part, tree.Degrees) for part in parts(node)
     ):
@@ -163,7 +167,8 @@ def _turns(node: Answer, parameter: tree.Symbol) -> bool:
         return False
     share = (b - a) / DOUBLES.constants["pi"] * 12
     straight = abs(c - b - (b - a)) < 1e-9
-    return straight and abs(share - round(share.real)) < 1e-9 and round(share.real) != 0 and a != 0
+    whole = abs(share - round(share.real)) < 1e-9 and round(share.real) != 0
+    return straight and whole and (from_0 or a != 0)
 
 
 def _at(node: Answer, parameter: tree.Symbol, place: int) -> Answer:
@@ -189,11 +194,20 @@ def _family_of_set(node: tree.SetBuilder) -> Family | None:
     if len(names) != 1:
         return None
     if not rest and names[0].name in symbols(node.item) and node.item != names[0]:
-        return Family((node.item,), names[0], True)
+        return Family((node.item,), names[0], None)
     equation = rest[0] if many and len(rest) == 1 else None
     if not isinstance(equation, tree.Relation) or equation.operators != ("=",):
         return None
-    return Family((equation.items[1],), names[0], True) if equation.items[0] == node.item else None
+    return Family((equation.items[1],), names[0], None) if equation.items[0] == node.item else None
+
+
+def _values(items: tuple[Answer, ...]) -> tuple[tuple[Answer, ...], Answer | None]:
+    """What one name is given, and the name; of several names each keeps its own."""
+    found = tuple(map(_value, items))
+    names = {item.items[0] for item in items if isinstance(item, tree.Relation)}
+    if len(names) > 1:
+        return items, None
+    return found, names.pop() if names and found != items else None
 
 
 def _value(node: Answer) -> Answer:

@@ -1,4 +1,4 @@
-"""Whole numbers in English words: `forty-two`, `one hundred`, `two million`."""
+"""Whole numbers in English words: `forty-two`, `one hundred`, `minus two million`."""
 
 from collections.abc import Sequence
 
@@ -18,11 +18,15 @@ _TENS = {
         ("twenty", "thirty", "forty", "fifty", "sixty", "seventy", "eighty", "ninety")
     )
 }
+_MINUS = ("minus", "negative")
 _SCALES = {"hundred": 100, "thousand": 10**3, "million": 10**6, "billion": 10**9}
 
 
 def number_in_words(words: Sequence[str]) -> int | None:
     """The number that the words are, up to 99 and these times one power of ten; or None."""
+    if len(words) > 1 and words[0] in _MINUS:
+        value = None if words[1] in _MINUS else number_in_words(words[1:])
+        return -value if value else None
     scale = _SCALES.get(words[-1], 1)
     small = words[:-1] if scale > 1 else words
     if len(small) == 1:

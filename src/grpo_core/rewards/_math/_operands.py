@@ -59,6 +59,8 @@ def call(reader: "Expressions", name: str) -> Answer:
     raised = reader.exponent() if reader.take("^") else None
     if reader.take("("):
         arguments = reader.items(")")[0]
+    elif name in ("max", "min", "gcd", "lcm") and reader.take("{"):
+        arguments = reader.items("}")[0]
     elif reader.take("group("):
         arguments = reader.items(")group")[0]
     else:

@@ -83,6 +83,8 @@ class _Reader(Expressions):
         while joint := self._joint():
             if len(items) >= MAX_ITEMS:
                 raise Unread("too_large")
+            if joint == "," and self.peek() is END and len(items) == 1:  # 50,
+                break
             if _BOUND.match(self._rest()):
                 self._bound_names()
                 break

@@ -4,6 +4,7 @@ from itertools import pairwise
 
 from grpo_core.rewards._math import _tree as tree
 from grpo_core.rewards._math._approximate import is_about, without_approximations
+from grpo_core.rewards._math._indices import of_one_index
 from grpo_core.rewards._math._kits import DOUBLES, Undefined
 from grpo_core.rewards._math._numeric import evaluate, real_point
 from grpo_core.rewards._math._options import Options
@@ -36,6 +37,8 @@ def values_of(node: Answer) -> list[Answer]:
     values = [item for item in node.items if not is_name(item)]
     if not names and _is_asked(node):
         names, values = [node.items[0]], list(node.items[1:])
+    if not values and all(map(_is_option, names)):  # (A) = (D)
+        return []
     if not values:  # x = y: the name on the left is named
         names, values = list(node.items[:-1]), [node.items[-1]]
     if _known(*map(label, names)) & _known(*values):
@@ -48,6 +51,12 @@ def values_of(node: Answer) -> list[Answer]:
         if operator == "=" and item in values
     ]
     return exact or values
+
+
+def _is_option(node: Answer) -> bool:
+    """Whether a name may be the letter of an option as well, whatever is set on it."""
+    name = node.name.rpartition(" ")[2] if isinstance(node, tree.Symbol) else ""
+    return len(name) == 1 and name.isupper()
 
 
 def _is_asked(node: tree.Relation) -> bool:
@@ -72,6 +81,8 @@ def is_name(node: Answer) -> bool:
         return True
     if isinstance(node, tree.Tuple | tree.Ratio):
         return all(map(is_name, node.items))
+    if isinstance(node, tree.Combination):  # the union of A and B
+        return all(map(_is_capital, node.items))
     if isinstance(node, tree.Product):  # a length, an abbreviation or a quotient, but not xy
         if node.items[0] == tree.Symbol("nabla"):
             return len(node.items) == 2 and is_name(node.items[1])
@@ -112,6 +123,7 @@ def same_relation(first: Answer, second: Answer, options: Options) -> bool:
         _forward(without_approximations(first)),
         _forward(without_approximations(second)),
     )
+    second = of_one_index(first, second)
     try:
         if symbols(first) == symbols(second) and "=" not in first.operators:
             return same_region(region(first), region(second), options)

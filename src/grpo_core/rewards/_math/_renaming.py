@@ -34,6 +34,8 @@ def equal_by_renaming(first: Answer, second: Answer, equal: Equal) -> str:
 
 
 def _same_family(one: Family, other: Family, equal: Equal) -> bool:
+    if one.named and other.named and one.named != other.named:
+        return False
     name = other.parameter
     items = [_renamed(item, {one.parameter.name: name}) for item in one.items]
 

@@ -27,7 +27,7 @@ _SPELLINGS = (
 )
 _TEXT = re.compile(r"\\(?:text|textrm|textbf|mathrm|mbox)\s*\{([^{}]*)\}")
 _GROUPED_BY_THIN = re.compile(
-    rf"(?<![0-9.{_THIN}])[1-9][0-9]{{0,2}}(?:{_THIN}[0-9]{{3}})+(?![0-9{_THIN}])"
+    rf"(?<![0-9.^_{_THIN}])[1-9][0-9]{{0,2}}(?:{_THIN}[0-9]{{3}})+(?![0-9{_THIN}])"
 )
 # `1,234` is one number, but in `1,234,5` or `x,1,234` every comma separates.
 _GROUPED_BY_COMMA = re.compile(r"(?<![0-9.,])[1-9][0-9]{0,2}(?:,[0-9]{3})+(?![0-9]|,\S)")

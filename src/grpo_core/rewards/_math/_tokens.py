@@ -23,6 +23,7 @@ from grpo_core.rewards._math._commands import (
     WORDS,
 )
 from grpo_core.rewards._math._numbers import Unread
+from grpo_core.rewards._math._thousands import spaced_number
 from grpo_core.rewards._math._tidied import tidied
 from grpo_core.rewards._math._unit_letters import is_plain_unit, is_unit_in_text
 
@@ -53,14 +54,14 @@ _LETTER = re.compile(r"\s+([A-Za-z])(?![A-Za-z])")
 _MARKED = re.compile(r"\s*(?:\{\s*(\\?[A-Za-z]+)\s*\}|([A-Za-z]|\\[A-Za-z]+))")
 _CORNERS = re.compile(r"\s*\{?\s*([A-Z](?:\s*[A-Z]){0,3})(?![A-Za-z])\s*\}?")
 _SUBSCRIPT = re.compile(r"\s*_\s*(?:\{([^{}]*(?:\{[^{}]*\}[^{}]*)*)\}|([A-Za-z0-9])|\\([A-Za-z]+))")
+_INVERSE = re.compile(r"\s*\^\s*(?:\{\s*-\s*1\s*\}|\(-1\))(?=\s*(?:\\left\s*)?\()")
 _SUBSCRIPT_SPELLING = re.compile(r"\\(?:text|mathrm|rm|textrm)(?![A-Za-z])|[\s{}\\]")
 
 
 def tokenize(text: str) -> list[Token]:
     """The tokens of `text`, or `Unread`."""
-    text = plain(text)
     tokens: list[Token] = []
-    _scan(text, tokens, in_text=False, nesting=0)
+    _scan(plain(text), tokens, in_text=False, nesting=0)
     _check_nesting(tokens)
     return tidied(tokens) if len(tokens) > MIN_TIDIED else tokens
 
@@ -91,6 +92,8 @@ def _scan(text: str, tokens: list[Token], *, in_text: bool, nesting: int) -> Non
             # 000 is what a thousands separator leaves of (1,000): too unclear to call.
             if piece[:1] == "0" and piece[1:2].isdigit() and tokens and tokens[-1].text == ",":
                 raise Unread("unparsable")
+            if grouped := spaced_number(text, found.start(), tokens):
+                piece, at = grouped
             tokens.append(Token("number", piece, spaced))
         elif kind == "letters":
             unit = spaced and not in_text and piece in UNITS and is_plain_unit(tokens, text[at:])
@@ -113,6 +116,8 @@ def _command(
             _letters(letter[1], tokens, spaced=spaced, in_text=False)
             return letter.end()
         if content is None or nesting:
+            if name == "rm" and content is None:  # for all that follows
+                return at
             raise Unread("unparsable")
         inside = content[1].strip()
         is_unit = is_unit_in_text(name, inside, tokens, text[content.end() :])
@@ -176,8 +181,7 @@ def _mark(name: str, text: str, at: int, tokens: list[Token], *, spaced: bool) -
     if mark == "angle" and tokens and tokens[-1][:2] == ("symbol", "m"):
         tokens.pop()
     letters = "".join((found[1] or found[2]).split()).removeprefix("\\")
-    bold = name in ("mathbf", "boldsymbol", "bm") and len(letters) > 1
-    if bold and letters not in GREEK:
+    if name in ("mathbf", "boldsymbol", "bm") and len(letters) > 1 and letters not in GREEK:
         return at
     letters = VARIANTS.get(letters, letters)
     tokens.append(Token("symbol", f"{mark} {letters}", spaced))
@@ -198,9 +202,12 @@ def _letters(
 ) -> None:
     last = tokens[-1] if tokens else END
     after_number = last.kind == "number" or (spaced and last[:2] == ("constant", "pi"))
+    is_option = last.text == "(" and len(run) == 1 and run.isupper()  # \text{(A), (C)}
     if run in ("mod", "choose"):
         tokens.append(Token("op", run, spaced))
-    elif in_text or (after_number and (is_unit if spaced else run in TIGHT_UNITS)):
+    elif (in_text and not is_option) or (
+        after_number and (is_unit if spaced else run in TIGHT_UNITS)
+    ):
         tokens.append(Token("word", run, spaced))
     elif run in FUNCTIONS:
         tokens.append(Token("function", FUNCTIONS[run], spaced))
@@ -212,7 +219,7 @@ def _letters(
         tokens.append(Token("constant", "oo", spaced))
     elif run[:-1] in FUNCTIONS and run[-1].isascii():
         tokens += Token("function", FUNCTIONS[run[:-1]], spaced), Token("symbol", run[-1], False)
-    elif (last.kind == "word" and run in ("per", "squared", "cubed")) or (
+    elif (last.kind == "word" and (run in ("per", "squared", "cubed") or run in UNITS)) or (
         (run.casefold() in WORDS and (run.islower() or run.istitle() or run in ("YES", "DNE")))
         or (after_number and run.casefold() in ("am", "pm"))
         or ((len(run) >= 4 or not run.isascii()) and not (len(run) == 1 and run in GREEK_LETTERS))
@@ -227,7 +234,7 @@ def _letters(
 
 
 def _subscript(text: str, at: int, tokens: list[Token]) -> int:
-    """Take a subscript and primes into the name of the last token."""
+    """Take a subscript, primes and what inverts a function into the name of the last token."""
     token = tokens[-1]
     name = token.text
     if below := _SUBSCRIPT.match(text, at):
@@ -236,6 +243,8 @@ def _subscript(text: str, at: int, tokens: list[Token]) -> int:
         at = below.end()
     while text[at : at + 1] == "'":
         name, at = name + "'", at + 1
+    if name in "fgh" and (inverse := _INVERSE.match(text, at)):
+        name, at = name + "^-1", inverse.end()
     if name != token.text:
         tokens[-1] = Token("symbol", name, token.spaced)
     return at

@@ -26,6 +26,7 @@ from grpo_core.rewards._math._walk import parts, replaced, symbols
 __all__ = ["Options", "proportional", "same_value"]
 
 
+_UNORDERED = frozenset(("gcd", "lcm"))
 SPECIAL = frozenset(("Gamma", "zeta", "erf"))  # functions to which SymPy gives values
 
 
@@ -43,6 +44,10 @@ def same_value(first: Answer, second: Answer, options: Options) -> bool:
     first, second = _with_i(first, second), _with_i(second, first)
     if isinstance(first, Number) and isinstance(second, Number):
         return equality(options.rounding)(first, second)
+    if any(isinstance(node, tree.Call) and node.name in _UNORDERED for node in nodes):
+        opaque = _opaque(first), _opaque(second)
+        if opaque != (first, second) and same_value(*opaque, options._replace(decide=None)):
+            return True
     if any(isinstance(node, tree.Apply) and node.name in SPECIAL for node in nodes):
         return options.ask(first, second)
     exact = [_exact(node) for node in (first, second)]
@@ -62,6 +67,17 @@ def same_value(first: Answer, second: Answer, options: Options) -> bool:
         if unread.reason != "undecided":
             raise
         return options.ask(first, second)
+
+
+def _opaque(node: Answer) -> Answer:
+    """The tree with a name for each `gcd` of names, whatever the order of its arguments."""
+
+    def change(part: Answer) -> Answer | None:
+        if not isinstance(part, tree.Call) or part.name not in _UNORDERED or not symbols(part):
+            return None
+        return tree.Symbol(f"{part.name}#{sorted(map(repr, part.items))}")
+
+    return replaced(node, change)
 
 
 def _same_cases(first: Answer, second: Answer, options: Options) -> bool:

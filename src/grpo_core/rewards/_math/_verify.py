@@ -49,8 +49,9 @@ def verify_math(
     follows an approximation sign is not graded. What cannot be read is `unparsable`, never
     `different`, since it may be right.
 
-    `1,234` is one number; in brackets, or beside a space, a comma separates. A percent is a
-    hundredth: `50\%` is 1/2 and not 50. `\log` is the natural logarithm, `i` and `e` are numbers.
+    `1,234` is one number; in brackets, or beside a space, a comma separates. `1 000` is one number
+    wherever a space can mean nothing else, but `1 100/200` is mixed. A percent is a hundredth:
+    `50\%` is 1/2 and not 50. `\log` is the natural logarithm, `i` and `e` are numbers.
 
     Args:
         completion: What the policy wrote. Any text at all; it is never executed.
