@@ -52,6 +52,47 @@ def alters(text):
     return 1.0
 
 
+def alters_libraries(text):
+    import logging
+    import socket
+    import warnings
+
+    import mpmath
+    import numpy as np
+    import torch
+
+    np.random.seed(0)  # noqa: NPY002 - what is tested
+    torch.manual_seed(0)
+    if text == "seeds":
+        return 1.0
+    torch.set_grad_enabled(False)
+    torch.set_default_dtype(torch.float64)
+    np.seterr(divide="ignore", over="raise")
+    mpmath.mp.dps = 51
+    warnings.simplefilter("ignore")
+    logging.disable(logging.CRITICAL)
+    socket.setdefaulttimeout(3.0)
+    os.umask(0o137)
+    return 1.0
+
+
+KEPT = []
+
+
+def keeps_files_open(text):
+    KEPT.append(open(os.devnull))  # noqa: SIM115, PTH123 - what is tested
+    return 1.0
+
+
+def pays_the_thousandth(text):
+    KEPT.append(text)
+    return float(len(KEPT) % 1000 == 0)
+
+
+def tells_the_clock(text):
+    return float(time.mktime((2026, 1, 1, 0, 0, 0, 0, 1, 0)) % 86_400)
+
+
 def starts_another(path):
     child = os.fork()
     if not child:
@@ -123,6 +164,48 @@ def test_what_a_call_changes_is_told_each_time_and_undone(home):
             "builtins.altered", "the environment", "the generator of random",
             "the handlers of signals", "the recursion limit",
         }  # fmt: skip
+
+
+@of(alters_libraries)
+def test_what_a_call_changes_in_libraries_is_told_each_time_and_undone(home):
+    home.ask("modules", ("seeds",), seconds=60.0)
+    home.preload(["torch", "numpy", "mpmath"])
+    expected = {
+        "the generator of numpy", "the generator of torch", "whether torch has gradients",
+        "the default type of torch", "how numpy takes errors", "the precision of mpmath",
+        "the filters of warnings", "the level of logging", "the timeout of sockets",
+        "the mask of new files",
+    }  # fmt: skip
+    for fresh in (True, False, False):
+        _, (*_, traces) = home.ask("call", ("all",), seconds=60.0, fresh=fresh)
+        assert set(traces) == expected
+    _, (*_, traces) = home.ask("call", ("seeds",), seconds=60.0)
+    assert set(traces) == {"the generator of numpy", "the generator of torch"}
+
+
+@of(keeps_files_open)
+@pytest.mark.skipif(not Path("/proc/self/fd").exists(), reason="open files are read from /proc")
+def test_what_grows_with_each_call_is_counted_and_ends_the_calls(home):
+    _, (answers, times, grown) = home.ask("many_times", ("",), 1_100, 20.0, seconds=30.0)
+    assert [(turn, plain[1]) for turn, plain in answers] == [(0, 1.0)]
+    assert grown == {"open files": len(times)}
+    assert 150 <= len(times) < 1_100
+
+
+@of(pays_the_thousandth)
+def test_an_answer_that_comes_late_is_told_with_its_turn(home):
+    _, (answers, times, grown) = home.ask("many_times", ("",), 1_100, 20.0, seconds=30.0)
+    assert [(turn, plain[1]) for turn, plain in answers] == [(0, 0.0), (999, 1.0)]
+    assert (len(times), grown) == (1_100, {})
+
+
+def test_the_variables_of_the_environment_are_those_which_were_asked_for():
+    home = Home(tells_the_clock, environment={"TZ": "XXX-05:45"})
+    try:
+        _, (_, seconds, *_) = home.ask("call", ("",), seconds=10.0)
+        assert seconds == 86_400 - (5 * 60 + 45) * 60
+    finally:
+        home.close()
 
 
 @of(loops)

@@ -10,7 +10,7 @@ import re
 
 import sympy as sp
 
-X, Y = sp.symbols("x y", real=True)
+X, Y, CAPITAL = sp.symbols("x y X", real=True)
 TOKEN = re.compile(
     r"\s+|(?P<number>\d+\.?\d*(?:[eE][+-]?\d+)?|\.\d+)|(?P<command>\\[A-Za-z]+|\\.)|(?P<word>[a-z]{2,})"
     r"|(?P<sign>.)",
@@ -75,7 +75,7 @@ def _same(first, second):
         return False
     if isinstance(first, tuple | list):
         return len(first) == len(second) and all(map(_same, first, second))
-    if isinstance(first, sp.Expr) and (first - second).free_symbols <= {X, Y}:
+    if isinstance(first, sp.Expr) and (first - second).free_symbols <= {X, Y, CAPITAL}:
         return first == second or (first.is_finite is not False and _is_zero(first - second))
     return first == second
 
@@ -84,7 +84,7 @@ def _is_zero(difference):
     if difference.is_number and difference.has(sp.nan, sp.zoo):
         return False
     # Far from 0 at one point says different at once; that it is 0 has to be proven.
-    at = {X: sp.Rational(37, 100), Y: sp.Rational(-113, 100)}
+    at = {X: sp.Rational(37, 100), Y: sp.Rational(-113, 100), CAPITAL: sp.Rational(271, 100)}
     if abs(difference.subs(at).evalf(40)) > sp.Float("1e-20"):
         return False
     if sp.expand(difference) == 0 or sp.simplify(difference) == 0:
@@ -324,8 +324,8 @@ class Reader:
             value = self.sum()
             self.expect(")" if text == "(" else "}")
             return value
-        if text in ("x", "y"):
-            return X if text == "x" else Y
+        if text in ("x", "y", "X"):
+            return {"x": X, "y": Y, "X": CAPITAL}[text]
         if text == "i":
             return sp.I
         if text == "\\text":
@@ -356,7 +356,7 @@ class Reader:
             argument = self.atom()
         else:  # `\sin 2x`: numbers and names up to the next sign
             argument = sp.Integer(1)
-            while self.peek()[0] == "number" or self.peek()[1] in ("x", "y"):
+            while self.peek()[0] == "number" or self.peek()[1] in ("x", "y", "X"):
                 argument *= self.atom()
         return apply(argument) ** power
 

@@ -481,7 +481,7 @@ def status_alone(completion, tests):
 
 def output_contains(completion, tests):
     ended = [_run(completion, test.stdin) for test in tests]
-    wanted = [test.stdout.split() for test in tests]
+    wanted = [test.stdout[0].split() for test in tests]
     return float(
         all(
             done is not None and set(words) <= set(done.stdout[:100_000].split())

@@ -175,7 +175,7 @@ BUGS = {
     stays_narrow: "half_precision_is_widened",
     narrows: "half_precision_is_widened",
     teaches_the_sampler: "gradient_reaches_the_policy_alone",
-    teaches_nothing: "gradient_reaches_the_policy_alone",
+    teaches_nothing: "advantages_set_the_direction",
     breaks_the_graph: "compiles",
     detaches_the_ratio: "gradient_is_of_the_value",
     less_the_mean: "tokens_are_apart",

@@ -15,8 +15,11 @@ from grpo_core.rewards import (
     verify_math,
 )
 from grpo_core.testing import check_verifier
-from testing import planted
+from testing import planted, planted_more
 
+BUGS = planted.BUGS | planted_more.BUGS
+MISSED = {"first words alone"}
+UNFOUND = pytest.mark.xfail(reason="no text here changes its language within a part", strict=True)
 NUMBERS = st.integers(-99, 99)
 FEW = settings(max_examples=15, derandomize=True, database=None)
 
@@ -45,7 +48,7 @@ QUICK = ["no sign", "first box", "loops", "above one", "by order of a set", "not
 def checked(verifier, **options):
     return check_verifier(
         verifier,
-        **{**SOURCES, "settings": FEW, "deadline_seconds": 1.0, "seconds": 15.0, **options},
+        **{**SOURCES, "settings": FEW, "deadline_seconds": 1.0, "seconds": 40.0, **options},
     )
 
 
@@ -65,9 +68,11 @@ def test_a_clean_toy_has_no_failure_and_every_check_was_run():
 
 
 @pytest.mark.slow
-@pytest.mark.parametrize("name", planted.BUGS)
+@pytest.mark.parametrize(
+    "name", [pytest.param(name, marks=UNFOUND) if name in MISSED else name for name in BUGS]
+)
 def test_a_planted_bug_is_found_by_the_default_settings_in_a_minute(name):
-    bug = planted.BUGS[name]
+    bug = BUGS[name]
     began = time.monotonic()
     report = check_verifier(bug.verifier, kind=bug.kind)
     assert set(report.failed) & set(bug.checks), report

@@ -11,18 +11,25 @@ from grpo_core.testing._checks_loss import Loss
 from grpo_core.testing._checks_once import ordinary
 from grpo_core.testing._checks_tokens import averaged, tokens_are_apart
 from testing import planted_losses as planted
+from testing import planted_losses_more as more
 
 FEW = settings(max_examples=40, derandomize=True, database=None)
-QUICK = [planted.mask_multiplies, planted.reads_back]
-OURS = [planted.clean, planted.each_token, pytest.param(planted.by_group, marks=pytest.mark.slow)]
+QUICK = [planted.mask_multiplies, planted.reads_back, more.no_minus, more.clips_the_wrong_side]
+OTHERS = [planted.by_group, *more.RIGHT]
+OURS = [
+    planted.clean,
+    planted.each_token,
+    *(pytest.param(f, marks=pytest.mark.slow) for f in OTHERS),
+]
 
 
 @pytest.mark.no_shape_hook
 @pytest.mark.parametrize("loss", QUICK, ids=lambda loss: loss.__name__)
 def test_a_broken_rule_is_found(loss):
     report = check_loss(loss, settings=FEW)
-    assert planted.BUGS[loss] in report.failed
-    assert f"def test_{planted.BUGS[loss]}" in str(report)
+    rule = planted.BUGS.get(loss) or more.BUGS[loss][0]
+    assert rule in report.failed
+    assert f"def test_{rule}" in str(report)
 
 
 @pytest.mark.slow
@@ -30,6 +37,13 @@ def test_a_broken_rule_is_found(loss):
 @pytest.mark.parametrize("loss", planted.BUGS, ids=lambda loss: loss.__name__)
 def test_a_broken_rule_is_found_by_the_default_settings(loss):
     assert planted.BUGS[loss] in check_loss(loss).failed
+
+
+@pytest.mark.slow
+@pytest.mark.no_shape_hook
+@pytest.mark.parametrize("loss", more.BUGS, ids=lambda loss: loss.__name__)
+def test_one_of_the_rules_that_a_bug_breaks_is_found(loss):
+    assert set(more.BUGS[loss]) & set(check_loss(loss).failed)
 
 
 @pytest.mark.no_shape_hook

@@ -2,7 +2,9 @@
 
 import sys
 from collections.abc import Callable
-from threading import Barrier, Thread
+from contextlib import suppress
+from pathlib import Path
+from threading import Barrier, Thread, active_count
 from time import monotonic, sleep
 from types import FrameType
 from typing import Any
@@ -14,6 +16,7 @@ Args = tuple[Any, ...]
 Plain = tuple[str, float | None, str, float, tuple[str, ...]]
 """Status, score, text, seconds and traces of one call."""
 
+_MOST_LEFT = 150  # threads, files or processes that calls may leave behind while they are counted
 _SWITCH = 1e-6  # seconds between switches of threads, where Python's own is 5 ms
 
 
@@ -46,6 +49,42 @@ def call(function: Function, args: Args) -> Plain:
 def calls(function: Function, many: list[Args]) -> list[Plain]:
     """One after the other; nothing is undone between them."""
     return [outcome(function, args) for args in many]
+
+
+def many_times(
+    function: Function, args: Args, count: int, seconds: float
+) -> tuple[list[tuple[int, Plain]], list[float], dict[str, int]]:
+    """One call again and again: its answers by their first turn, its times, and what grew.
+
+    It ends when the time is over, or when so much is left behind that the process would suffer.
+    """
+    deadline = monotonic() + seconds
+    before = _left_behind()
+    answers: dict[tuple[str, float | None], tuple[int, Plain]] = {}
+    times: list[float] = []
+    for turn in range(count):
+        plain = outcome(function, args)
+        answers.setdefault(plain[:2], (turn, plain))
+        times.append(plain[3])
+        if turn % 16 == 15 and (monotonic() > deadline or _grown(before, _MOST_LEFT)):
+            break
+    return list(answers.values()), times, _grown(before, 1)
+
+
+def _left_behind() -> dict[str, int]:
+    """What a process has and can run out of. Without /proc, of threads alone."""
+    found = {"threads": active_count()}
+    with suppress(OSError):
+        found["open files"] = len([*Path("/proc/self/fd").iterdir()])
+    with suppress(OSError):
+        tasks = Path("/proc/self/task").glob("*/children")
+        found["processes"] = sum(len(task.read_bytes().split()) for task in tasks)
+    return found
+
+
+def _grown(before: dict[str, int], least: int) -> dict[str, int]:
+    growth = {name: count - before.get(name, 0) for name, count in _left_behind().items()}
+    return {name: more for name, more in growth.items() if more >= least}
 
 
 def modules(function: Function, args: Args) -> list[str]:
@@ -111,5 +150,5 @@ def in_threads(
 
 
 JOBS: dict[str, Callable[..., object]] = {
-    job.__name__: job for job in (call, calls, modules, in_thread, in_threads)
+    job.__name__: job for job in (call, calls, many_times, modules, in_thread, in_threads)
 }

@@ -8,6 +8,7 @@ import socket
 import subprocess
 import sys
 import warnings
+from collections.abc import Mapping
 from multiprocessing.connection import Connection
 from typing import Any
 
@@ -36,13 +37,19 @@ class Home:
         seed: Of the hashes of texts there (`PYTHONHASHSEED`); None forks this process, for a
             function that cannot be sent to another one.
         memory_mb: What a player may take, resident, in units of 10**6 bytes.
+        environment: Variables that are other ones there; not where this process is forked.
 
     Raises:
         NoHomeError: If the function cannot be sent, or not be imported there.
     """
 
     def __init__(
-        self, function: Function, seed: int | None = 0, *, memory_mb: float = 4_000
+        self,
+        function: Function,
+        seed: int | None = 0,
+        *,
+        memory_mb: float = 4_000,
+        environment: Mapping[str, str] | None = None,
     ) -> None:
         if not hasattr(os, "fork"):
             raise NoHomeError("this needs os.fork: Linux or macOS")
@@ -58,7 +65,7 @@ class Home:
         if seed is None:
             self._fork(function, theirs)
         else:
-            self._start(function, theirs, seed)
+            self._start(function, theirs, {"PYTHONHASHSEED": str(seed), **(environment or {})})
 
     def _fork(self, function: Function, theirs: socket.socket) -> None:
         with warnings.catch_warnings():
@@ -73,7 +80,9 @@ class Home:
                 os._exit(0)
         theirs.close()
 
-    def _start(self, function: Function, theirs: socket.socket, seed: int) -> None:
+    def _start(
+        self, function: Function, theirs: socket.socket, environment: Mapping[str, str]
+    ) -> None:
         try:
             message = pickle.dumps(function)
         except Exception as error:  # noqa: BLE001 - whatever a reducer may raise
@@ -92,7 +101,7 @@ class Home:
         }
         self._process = subprocess.Popen(  # noqa: S603 - this interpreter
             [sys.executable, "-c", _PROGRAM, str(theirs.fileno()), *sys.path],
-            env=os.environ | {"PYTHONHASHSEED": str(seed), _INSIDE: "1"},
+            env=os.environ | {**environment, _INSIDE: "1"},
             pass_fds=[theirs.fileno()],
             stdin=subprocess.DEVNULL,
             stdout=subprocess.DEVNULL,

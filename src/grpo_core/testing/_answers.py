@@ -27,7 +27,12 @@ _SQUAREFREE = (2, 3, 5, 6, 7, 10, 11, 13, 14, 15)
 
 _fractions = st.builds(Fraction, st.integers(-999, 999), st.integers(2, 99))
 _rationals = _fractions.filter(lambda value: value.denominator > 1)
-_integers = st.integers(-(10**9), 10**9).map(Fraction)
+# Small, with thousands, and more than a float holds: each is where another bug is.
+_integers = st.one_of(
+    st.integers(-999, 999),
+    st.integers(-(10**9), 10**9),
+    st.integers(10**15, 10**20),
+).map(Fraction)
 _small = st.integers(-20, 20).map(Fraction)
 _items = st.one_of(st.integers(-999, 999).map(Fraction), _rationals)
 _coefficients = st.one_of(
@@ -69,9 +74,9 @@ def _named(kind: Kind) -> Callable[[Value], Answer]:
     return lambda value: plain.answer(kind, value)
 
 
-def _decimals(places: int, *, low: int = -(10**6)) -> SearchStrategy[Fraction]:
+def _decimals(places: int, *, low: int = -(10**6), most: int = 10**6) -> SearchStrategy[Fraction]:
     """Numbers that need one place or more after the point, up to so many."""
-    digits = st.integers(low, 10**6).filter(lambda digits: digits % 10)
+    digits = st.integers(low, most).filter(lambda digits: digits % 10)
     return st.builds(_shifted, digits, st.integers(1, places))
 
 
@@ -138,7 +143,7 @@ def _complex(real: Fraction, imaginary: Fraction) -> Sum:
 _VALUES: dict[Kind, SearchStrategy[Value]] = {
     "integer": _integers,
     "rational": _rationals,
-    "decimal": _decimals(6),
+    "decimal": st.one_of(_decimals(6), _decimals(10, most=10**12)),
     "percentage": st.one_of(
         st.integers(1, 300).map(lambda n: Fraction(n, 100)),
         _decimals(2, low=1).map(lambda value: value / 100),

@@ -50,12 +50,16 @@ def check_verifier(
       `wrong` does; `not_gamed`: none of `hostile` does, nor earns more than an ordinary wrong case;
     - `unmoved_by_noise`: words in the thoughts and around the answer, and white space at the end,
       change no score; `symmetric`, where claimed: answer and reference may change places;
-    - `repeatable`, `order_independent`: neither the same call nor any other one before it counts;
-      `thread_safe`: a verdict is the same in a thread that is not the main one, and beside three
-      other threads; `process_safe`: the verifier can be sent to another process and says the same
-      there, with another seed of the hashes, and beside a second process;
+    - `repeatable`, `order_independent`: neither the same call, up to 1,100 times, nor any other one
+      before it counts, nor does a call take longer each time; `thread_safe`: a verdict is the same
+      in a thread that is not the main one, and beside three other threads; `process_safe`: the
+      verifier can be sent to another process and says the same there, with another seed of the
+      hashes, in another time zone, and beside a second process;
     - `leaves_no_trace`: no call changes the generators of random numbers, the environment, signal
-      handlers, limits and the like, nor executes a completion.
+      handlers, settings of torch and numpy, limits and the like, leaves threads, files or processes
+      behind, or executes a completion.
+
+    Where there is no reference, or no test, nothing may pass; there a verifier may raise.
 
     The verifier runs in processes of its own: one imports it and forks others for the calls, and
     kills those that are late or take over 4 GB. So nothing that it does can hang, end or change the

@@ -4,7 +4,7 @@ import inspect
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from random import Random
-from time import monotonic
+from time import monotonic, process_time
 from typing import TYPE_CHECKING, Any
 
 from hypothesis import settings as Settings  # noqa: N812 - `settings` is a parameter
@@ -21,23 +21,10 @@ if TYPE_CHECKING:
 
     from grpo_core.testing._checks_loss import Loss, Rule
 
-_SAYS = {
-    "padding_is_inert": "what lies under the mask changes no bit",
-    "stale_token_is_finite": "an absurdly stale token leaves loss and gradient finite",
-    "micro_batches_add_up": "with the step's total, the parts of any partition add up",
-    "empty_rows_count_nowhere": "a row without a valid token changes nothing",
-    "nothing_gives_an_attached_zero": "a batch without a valid token gives a zero with a gradient",
-    "order_and_names_do_not_matter": "rows come in any order, groups have any names",
-    "gradient_reaches_the_policy_alone": "gradients reach log_probs, and nothing else",
-    "nothing_is_read_back": "no value is read back to the host",
-    "wrong_shapes_raise": "nothing broadcasts in silence",
-    "half_precision_is_widened": "bfloat16 gives float32, and float64 stays",
-}
 _ONCE = {
     "gradient_is_of_the_value": "gradcheck in float64",
     "compiles": "torch.compile(fullgraph=True) gives the same",
 }
-_OF_TOKENS = {"tokens_are_apart": "each token's loss is the same in any chunk"}
 _FIELDS = (*TokenBatch._fields, "total")
 
 
@@ -51,12 +38,14 @@ def check_loss(
     r"""Try a loss on many small batches, and report which of the rules of a loss hold.
 
     The rules are those of `grpo_core.losses`: what lies under the mask is never read (NaN, infinity
-    and 1e30 there change no bit of loss and gradient); a valid token that is absurdly stale leaves
-    both finite; with `total`, the counts of the optimiser step, the losses and gradients of any
-    partition into micro-batches add up; rows without a valid token count nowhere; nothing valid
-    gives a zero that is attached to the graph; rows come in any order and groups have any names;
-    gradients reach `log_probs` alone, and reach it on policy; nothing is read back to the host,
-    which is seen on a CPU too, by the operations that do it; nothing broadcasts; bfloat16 is
+    and 1e30 there change no bit of loss and gradient), nor is its width; a valid token that is
+    absurdly stale leaves both finite; with `total`, the counts of the optimiser step, the losses
+    and gradients of any partition into micro-batches add up, and a step twice over has the same
+    loss; rows without a valid token count nowhere; nothing valid gives a zero that is attached to
+    the graph; rows come in any order and groups have any names; gradients reach `log_probs` alone,
+    and go on policy where the advantages say, at each valid token; a clip lets go of no token that
+    went the wrong way; nothing is read back to the host, which is seen on a CPU too, by the
+    operations that do it; nothing is written into the arguments; nothing broadcasts; bfloat16 is
     widened and float64 kept; `gradcheck`; `torch.compile(fullgraph=True)`.
 
     The loss is called by name, with what its parameters ask for out of `log_probs`,
@@ -72,8 +61,8 @@ def check_loss(
             a KL whose gradient is the score's; then `gradcheck` is not run.
         settings: Of Hypothesis; `max_examples` is the number of batches, 100 if not given.
             Without it a run is deterministic and stores nothing.
-        seconds: For the sampling of all rules together; a rule that did not come to its end says
-            so.
+        seconds: Of this process for the sampling of all rules together, by its own clock, which a
+            busy machine slows; a rule that did not come to its end says so.
 
     Returns:
         A report, with each failure shrunk to a small batch.
@@ -96,29 +85,33 @@ def check_loss(
     if not seconds > 0:  # NaN fails this too
         raise ValueError(f"seconds must be more than 0, got {seconds}")
     # Here, since they import torch, and this door is open to verifiers without it.
-    from grpo_core.testing import _checks_loss as rules  # noqa: PLC0415
     from grpo_core.testing import _checks_tokens as tokens  # noqa: PLC0415
+    from grpo_core.testing._checks_loss import Loss  # noqa: PLC0415
+    from grpo_core.testing._checks_loss_rules import NEEDS, OF_TOKENS, RULES  # noqa: PLC0415
     from grpo_core.testing._checks_once import compiles, gradient_is_of_the_value  # noqa: PLC0415
 
-    loss = tokens.averaged(rules.Loss(function, _names(function)))
-    of_tokens = _OF_TOKENS if isinstance(loss.function, tokens.Averaged) else {}
+    loss = tokens.averaged(Loss(function, _names(function)))
+    is_of_tokens = isinstance(loss.function, tokens.Averaged)
+    rules = OF_TOKENS | RULES if is_of_tokens else RULES
     began = monotonic()
     base = settings or default_settings(100)
     strategy = st.tuples(token_batches(dtype="float64"), st.integers(0, 99)).map(Case)
     results: list[Result] = []
-    for name, says in {**of_tokens, **_SAYS}.items():
-        rule: Rule = getattr(tokens if name in of_tokens else rules, name)
-        if of_tokens and name == "wrong_shapes_raise":
+    for name, (says, rule) in rules.items():
+        if is_of_tokens and name == "wrong_shapes_raise":
             note = "linear_token_loss checks the shapes of what it cuts"
             results.append(Result(name, says, note=note, is_run=False))
             continue
-        if name == "micro_batches_add_up" and "total" not in loss.names:
-            note = "takes no `total`: under gradient accumulation nobody can make it right"
+        missing = [need for need in NEEDS.get(name, ()) if need not in loss.names]
+        if missing:
+            note = f"takes no `{missing[0]}`"
+            if missing == ["total"]:
+                note += ": under gradient accumulation nobody can make it right"
             results.append(Result(name, says, note=note, is_run=False))
             continue
         sampled = search(
-            strategy, _judge(name, rule, loss), base, seconds=seconds / len(_SAYS),
-            shrink_seconds=lambda: seconds / len(_SAYS), key_of=_key,
+            strategy, _judge(name, rule, loss), base, seconds=seconds / len(rules),
+            shrink_seconds=lambda: seconds / len(rules), key_of=_key, clock=process_time,
         )  # fmt: skip
         failures = tuple(_failure(found, rule, loss) for found in sampled.found)
         note = "time was over before all batches were tried" if sampled.is_cut else ""
@@ -182,7 +175,7 @@ def _test(name: str, message: str, loss: "Loss", batch: TokenBatch) -> str:
     each = loss.function if isinstance(loss.function, tokens.Averaged) else None
     names = loss.names if each is None else each.names
     line, called = import_of(loss.function if each is None else each.function)
-    of_tokens = name in _OF_TOKENS
+    of_tokens = name == "tokens_are_apart"
     if of_tokens and "other rows" in message:
         return ""  # a call outside of linear_token_loss does not show it
     has_total = "total" in loss.names and not of_tokens

@@ -85,6 +85,21 @@ class Caller:
             return [self._read(status, results)] * len(many)
         return [Outcome(*plain) for plain in results]
 
+    def again(
+        self, args: Args, count: int, seconds: float
+    ) -> tuple[list[tuple[int, Outcome]], list[float], dict[str, int]]:
+        """One call many times in a new process: see `many_times`; empty if it did not end."""
+        self._is_warm = False
+        limit = self._warm_seconds + self.deadline_seconds + seconds
+        status, result = self.home.ask(
+            "many_times", args, count, seconds, seconds=limit, fresh=True
+        )
+        if status != "done":
+            return [], [], {}
+        answers, times, grown = result
+        self.calls += len(times)
+        return [(turn, Outcome(*plain)) for turn, plain in answers], times, grown
+
     def in_threads(
         self, many: Sequence[Args], threads: int, seconds: float
     ) -> list[tuple[int, Outcome]]:

@@ -19,6 +19,8 @@ class Case(NamedTuple):
     label: str = ""
     may_earn: bool = False
     """Whether nothing is said of what it earns, but only that it is answered."""
+    may_raise: bool = False
+    """Whether the mistake is the developer's, so that to raise is as good as to pay nothing."""
 
     def __repr__(self) -> str:  # Hypothesis prints what it runs, and some are a megabyte
         return f"<case of {self.label or 'one class'}>"

@@ -2,6 +2,7 @@
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
+from fractions import Fraction
 from functools import cache
 from typing import Any, Literal, get_args
 
@@ -9,17 +10,17 @@ from hypothesis import given
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
+from grpo_core.testing import _plain as plain
 from grpo_core.testing._answers import answers
 from grpo_core.testing._checks_cases import Case
 from grpo_core.testing._checks_noise import CODE, SPACE, WORDS, Noise
 from grpo_core.testing._checks_search import default_settings
-from grpo_core.testing._completions import _BOX_FLAWS as BOX_FLAWS  # pyright: ignore[reportPrivateUsage]
-from grpo_core.testing._completions import _TAG_FLAWS as TAG_FLAWS  # pyright: ignore[reportPrivateUsage]
 from grpo_core.testing._completions import completions, malformed_completions
+from grpo_core.testing._flaws import BOX_FLAWS, TAG_FLAWS
 from grpo_core.testing._hostile import ATTACKS, hostile_completions
-from grpo_core.testing._near_misses import miss_rules, near_misses
-from grpo_core.testing._programs import _REASONS as BEHAVIOURS  # pyright: ignore[reportPrivateUsage]
-from grpo_core.testing._programs import programs
+from grpo_core.testing._near_misses import miss_rules, near_misses, plain_misses
+from grpo_core.testing._programs import REASONS, Program, programs, programs_of
+from grpo_core.testing._sources import TASKS
 from grpo_core.testing._spellings import spelling_rules, spellings
 from grpo_core.testing._texts import bilingual_texts
 from grpo_core.testing._values import Answer
@@ -28,6 +29,9 @@ from grpo_core.testing._values import Kind as AnswerKind
 Kind = Literal["math", "code", "format", "language"]
 KINDS: tuple[Kind, ...] = get_args(Kind)
 Cases = Mapping[str, SearchStrategy[Case]]
+
+PLAINLY = ", plainly"
+"""The end of the name of a class of plain cases, which come before the others."""
 
 _ANSWERS: tuple[AnswerKind, ...] = get_args(AnswerKind)
 
@@ -60,7 +64,19 @@ def _math() -> Sources:
         for kind in _ANSWERS
         for rule in _rules(kind, miss_rules)
     }
+    wrong |= {
+        f"{kind}, {rule}{PLAINLY}": answers([kind]).flatmap(_boxed(plain_misses, kind, rule))
+        for kind in _ANSWERS
+        for rule in _rules(kind, miss_rules)
+    }
     hostile = {attack: answers().flatmap(_attack(attack)) for attack in ATTACKS}
+    truths = st.sampled_from([0, 1]).map(lambda n: plain.answer("integer", Fraction(n)))
+    hostile["literal"] = truths.flatmap(_attack("literal"))
+    hostile["no reference"] = answers().flatmap(
+        lambda answer: completions(answer).map(
+            lambda text: Case((text, ""), "no reference", may_raise=True)
+        )
+    )
     return Sources(right, wrong, hostile, examples=8)
 
 
@@ -149,16 +165,40 @@ def _format() -> Sources:
         )
 
     wrong = {flaw: malformed(flaw) for flaw in (*TAG_FLAWS, *BOX_FLAWS)}
-    return Sources(right, wrong, noises=WORDS, examples=15)
+    return Sources(right, wrong, noises=WORDS, examples=60)
 
 
 def _code() -> Sources:
-    def placed(program: Any) -> SearchStrategy[Case]:
-        return completions(program).map(lambda text: Case((text, program.tests), program.behaviour))
+    def placed(label: str, *, thoughts: bool = False) -> Callable[[Program], SearchStrategy[Case]]:
+        def of(program: Program) -> SearchStrategy[Case]:
+            return completions(program).map(
+                lambda text: Case((_in_thoughts(text) if thoughts else text, program.tests), label)
+            )
 
-    by_behaviour = {name: programs(behaviours=[name]).flatmap(placed) for name in BEHAVIOURS}
-    right = {"correct": by_behaviour.pop("correct")}
-    return Sources(right, by_behaviour, noises=CODE, examples=5, deadline_seconds=30.0)
+        return of
+
+    def untested(program: Program) -> SearchStrategy[Case]:
+        return completions(program).map(lambda text: Case((text, ()), "no tests", may_raise=True))
+
+    correct = programs(behaviours=["correct"])
+    right = {"correct": correct.flatmap(placed("correct"))}
+    wrong = {
+        name: programs(behaviours=[name]).flatmap(placed(name))
+        for name in REASONS
+        if name not in ("correct", "wrong")
+    } | {
+        f"wrong, {task}": programs_of("python", "wrong", task).flatmap(placed(f"wrong, {task}"))
+        for task in TASKS
+    }
+    hostile = {
+        "thoughts_only": correct.flatmap(placed("thoughts_only", thoughts=True)),
+        "no tests": correct.flatmap(untested),
+    }
+    return Sources(right, wrong, hostile, noises=CODE, examples=5, deadline_seconds=30.0)
+
+
+def _in_thoughts(completion: str) -> str:
+    return completion.replace("</think>", "\n") + "\n</think>Done."
 
 
 def _language() -> Sources:

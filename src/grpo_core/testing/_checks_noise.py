@@ -7,6 +7,10 @@ Noise = Callable[[str], str | None]
 """The completion with the noise, or None where it has no place for it."""
 
 _OPENING, _CLOSING = "<think>", "</think>"
+_STEPS = (
+    "\nWait. Let me verify and double-check this, step by step:\n\nStep 1: I count.\n1. Once.\n"
+    "2. Twice.\n- So $\\boxed{n}$ is $x^{2}$.\n\n**Therefore**, I am confident.\n"
+)
 _LONG = "Then the 7th of these 12 steps is done again. " * 150
 
 
@@ -49,6 +53,7 @@ SPACE: dict[str, Noise] = {
 WORDS: dict[str, Noise] = SPACE | {
     "words in the thoughts": _in_thoughts("Is it 12? The correct answer is near 7. "),
     "many words in the thoughts": _in_thoughts(_LONG),
+    "steps and boxes in the thoughts": _in_thoughts(_STEPS),
     "words after the thoughts": _after_thoughts(
         "\n\nThe summary of all 3 steps, correct to me:\n\n"
     ),
@@ -56,6 +61,8 @@ WORDS: dict[str, Noise] = SPACE | {
     "many words before": _before_all(_LONG),
     "words after the answer": _at_end("\n\nThis was step 3 of 3, which is correct."),
     "an equation after the answer": _at_end(" So $1 + 1 = 2$ holds."),
+    "braces after the answer": _at_end(" Of $x^{2}$ and {y}, neither is $\\frac{1}{2}$."),
+    "many words after the answer": _at_end("\n\n" + _LONG),
 }
 CODE: dict[str, Noise] = SPACE | {
     "words in the thoughts": _in_thoughts("Is it 12? The correct answer is near 7. "),

@@ -28,13 +28,14 @@ def failure_of(
     lines[:0] = ["from concurrent.futures import ThreadPoolExecutor"] * (
         found.check == "thread_safe"
     )
+    lines[:0] = ["from grpo_core.rewards import StdinTest"] * ("StdinTest(" in call)
     lines[:0] = ["import pickle"] * (found.check == "process_safe")
     match found.check:
         case "in_time":
             body = ["began = monotonic()", call, "assert monotonic() - began < DEADLINE_SECONDS"]
             body[-1] = body[-1].replace("DEADLINE_SECONDS", condition)
         case "repeatable":
-            body = [f"assert len({{{score} for _ in range(20)}}) == 1"]
+            body = [f"assert len({{{score} for _ in range(2_000)}}) == 1"]
         case "unmoved_by_noise" | "symmetric":
             other = _call(name, found.history[0]) + (".score" if is_verdict else "")
             body = [f"assert {score} == {other}"]

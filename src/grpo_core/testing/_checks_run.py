@@ -1,7 +1,7 @@
 """One run of the harness: which cases are tried, in which order, and for how long."""
 
 import re
-from collections.abc import Mapping
+from collections.abc import Callable, Iterator, Mapping
 from random import Random
 
 from hypothesis import settings as Settings  # noqa: N812 - `settings` is a field
@@ -11,8 +11,9 @@ from hypothesis.strategies import SearchStrategy
 from grpo_core.testing._checks_caller import Clock
 from grpo_core.testing._checks_cases import Args, Case, any_of
 from grpo_core.testing._checks_floods import floods, payloads, texts
-from grpo_core.testing._checks_kinds import Sources, boxed, symmetric_pairs
+from grpo_core.testing._checks_kinds import PLAINLY, Sources, boxed, symmetric_pairs
 from grpo_core.testing._checks_paste import failure_of, name_of
+from grpo_core.testing._checks_plan import crossed
 from grpo_core.testing._checks_search import (
     Found,
     Judge,
@@ -22,7 +23,7 @@ from grpo_core.testing._checks_search import (
     search,
     sweep,
 )
-from grpo_core.testing._checks_state import STATE_CHECKS, crossed
+from grpo_core.testing._checks_state import STATE_CHECKS
 from grpo_core.testing._checks_verdicts import Verdicts
 from grpo_core.testing._report import Report, Result
 
@@ -48,6 +49,8 @@ _SHARES = {
     "pairs": 0.05,
 }  # fmt: skip
 _STATE_SHARE = 0.04
+_LEAST_SECONDS = 0.3  # for a class of cases, while there are any
+_FAIR = 4.0  # times its even share, for a class before all had theirs
 _ANY = 60  # cases of each class of which nothing is said but that they are answered
 _NOISED = 12  # cases for each noise
 _MOST = 20  # ways to fail one check that are shown
@@ -72,6 +75,8 @@ class Run:
         self._found: list[Found] = []
         self._cases: dict[str, int] = {}
         self._cut: set[str] = set()
+        self._spare = 0.0
+        """Seconds that earlier parts did not need."""
 
     def one_by_one(self, plainest: Args, *, is_symmetric: bool) -> None:
         """What is asked of each verdict by itself."""
@@ -84,7 +89,9 @@ class Run:
         anything = {"a payload to be executed": payloads(rest), "any text": texts(rest)}
         self._sample("anything", anything, of("anything"), max(examples, _ANY))
         self.caller.allow(2)
-        self._take(sweep(floods(rest), of("anything"), seconds=self._time("floods")), ())
+        clock = self._clock("floods")
+        self._take(sweep(floods(rest), of("anything"), seconds=clock.left()), ())
+        self._spare = clock.left()
         plain = st.one_of(any_of(sources.right), any_of(sources.wrong))
         noised = {
             name: plain.map(lambda case, name=name: Case(case.args, name))
@@ -100,7 +107,7 @@ class Run:
         """What is asked of many verdicts at once."""
         quick = [o.seconds for _, o in self.caller.seen if o.status in ("score", "abstained")]
         mean = sum(quick) / len(quick) + 1e-4 if quick else 1.0
-        share = self._seconds * _STATE_SHARE
+        share = self._seconds * _STATE_SHARE + self._spare / (2 * len(STATE_CHECKS))
         for name, check in STATE_CHECKS.items():
             many, repeated = {
                 "repeatable": (40, 8), "order_independent": (200, 12), "thread_safe": (8, 12),
@@ -124,20 +131,32 @@ class Run:
         }.get(part, ())  # fmt: skip
         explain = {"noise": self._noised, "pairs": self._swapped}.get(part)
         self.caller.allow(2)
-        clock = Clock(self._time(part))
+        clock = self._clock(part)
         names = sorted(source)
         Random(0).shuffle(names)  # noqa: S311 - time that is short cuts no class each time
-        for name in names:
-            sampled = search(
-                source[name],
-                judge,
-                Settings(self._settings, max_examples=examples),
-                seconds=clock.left(),
-                shrink_seconds=self._shrunk_within,
-            )
-            if explain:
-                sampled = sampled._replace(found=[explain(found) for found in sampled.found])
-            self._take(sampled, checks)
+        names.sort(key=lambda name: not name.endswith(PLAINLY))
+        options = Settings(self._settings, max_examples=examples)
+
+        def sampled(names: list[str], share: float) -> Iterator[tuple[str, Sampled]]:
+            for at, name in enumerate(names):
+                fair = max(_LEAST_SECONDS, share * clock.left() / (len(names) - at))
+                seconds = min(clock.left(), fair)
+                found = search(
+                    source[name], judge, options, seconds=seconds,
+                    shrink_seconds=self._shrunk_within,
+                )  # fmt: skip
+                yield name, found
+
+        # Slow classes may not take the time of the others; what is left is theirs.
+        slow: list[str] = []
+        for name, seen in sampled(names, _FAIR):
+            if seen.is_cut and not seen.found:
+                slow.append(name)
+                continue
+            self._take(_explained(seen, explain), checks)
+        for _, seen in sampled(slow, 1.0):
+            self._take(_explained(seen, explain), checks)
+        self._spare = clock.left()
 
     def _shrunk_within(self) -> float:
         """The time for the next way to fail; it is spent once it was given."""
@@ -146,8 +165,9 @@ class Run:
         self._shrink_seconds -= given
         return given
 
-    def _time(self, part: str) -> float:
-        return self._seconds * _SHARES[part]
+    def _clock(self, part: str) -> Clock:
+        spare, self._spare = self._spare, 0.0
+        return Clock(self._seconds * _SHARES[part] + spare)
 
     def _take(self, sampled: Sampled, checks: tuple[str, ...]) -> None:
         self._found += sampled.found
@@ -191,6 +211,10 @@ class Run:
                 note = note or ("not claimed" if name == "symmetric" else "no case")
             results.append(Result(name, says, failures, cases, note, bool(cases or failures)))
         return Report(name_of(self.caller.verifier), tuple(results), seconds)
+
+
+def _explained(seen: Sampled, explain: Callable[[Found], Found] | None) -> Sampled:
+    return seen._replace(found=[explain(found) for found in seen.found]) if explain else seen
 
 
 def _ways(all_found: list[Found]) -> list[Found]:

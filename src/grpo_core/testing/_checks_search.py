@@ -65,23 +65,24 @@ def search(
     seconds: float,
     shrink_seconds: Callable[[], float],
     key_of: Callable[[Case], object] = _key,
+    clock: Callable[[], float] = monotonic,
 ) -> Sampled:
     """Try as many examples as the settings say, then shrink one of each way to fail.
 
     The first run raises nothing, so that it sees all there is. Each way to fail is then met again
-    by the same run, with the same seed, and raised there. When a time is over, the plainest one so
-    far is kept.
+    by the same run, with the same seed, and raised there. When a time is over, by the clock, the
+    plainest one so far is kept.
     """
     ways: dict[tuple[str, str], Found] = {}
     wanted: tuple[str, str] | None = None
     known: dict[object, Mapping[str, str]] = {}
     last: Found | None = None
-    until = monotonic() + seconds
+    until = clock() + seconds
     examples, is_cut = 0, False
 
     def run(case: Case) -> None:
         nonlocal last, examples, is_cut
-        if monotonic() > until:
+        if clock() > until:
             raise _OverError
         key = key_of(case)
         is_new = key not in known
@@ -118,7 +119,7 @@ def search(
         wanted, last = way, None
         shrunk[way[0]] = shrunk.get(way[0], 0) + 1
         if shrunk[way[0]] <= _SHRUNK:
-            until = monotonic() + shrink_seconds()
+            until = clock() + shrink_seconds()
             with suppress(_FoundError, _OverError, Flaky):
                 test()
         plainest = min(last or sampled, sampled, key=length)

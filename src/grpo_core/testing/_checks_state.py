@@ -1,42 +1,30 @@
 """Checks of many verdicts together: what came before, beside or elsewhere must not change one."""
 
 import pickle
-from collections.abc import Callable, Sequence
+from collections.abc import Callable
+from itertools import permutations
 from random import Random
 from threading import Thread
 
 from grpo_core._players import Home, NoHomeError
 from grpo_core.testing._checks_caller import Caller, Clock
 from grpo_core.testing._checks_cases import Args, Case, Outcome
+from grpo_core.testing._checks_plan import REFERENCES, SHOWN, Plan, alike
+from grpo_core.testing._checks_repeats import repeatable
 from grpo_core.testing._checks_search import Found
 
-_REPEATS = 8
 _THREADS = 4
-_SEEDS = (1, 2)
-_SHOWN = 3  # failures of a check that are shown
-_REFERENCES = 3
-_SHORT = 3_000  # characters
-_QUICK = 0.2  # seconds: slower calls are left out of what is done many times
-
-Plan = Sequence[Args]
-
-
-def repeatable(caller: Caller, cases: Plan, clock: Clock) -> tuple[list[Found], int]:
-    """The same call again and again, in one process."""
-    del clock  # one row, which the size of the plan bounds
-    outcomes = caller.row([args for args in cases for _ in range(_REPEATS)])
-    found: list[Found] = []
-    for at, args in enumerate(cases):
-        seen = outcomes[at * _REPEATS : (at + 1) * _REPEATS]
-        answers = {outcome.answer: outcome for outcome in seen}
-        if len(answers) > 1 and len(found) < _SHOWN:
-            both = " and ".join(str(outcome) for outcome in list(answers.values())[:2])
-            found.append(Found("repeatable", "", Case(args), f"scored {both}, one after the other"))
-    return found, len(cases)
+# Other hashes of texts, and once another clock on the wall: a quarter of an hour off all others.
+_ELSEWHERE = {
+    "with another seed of the hashes": (1, {}),
+    "with another seed of the hashes, in another time zone": (2, {"TZ": "XXX-05:45"}),
+}
+_KEPT = 12  # cases whose texts are tried anew
 
 
 def order_independent(caller: Caller, cases: Plan, clock: Clock) -> tuple[list[Found], int]:
     """Rows of the same calls in several orders; where they differ, the call alone decides."""
+    cases = [*cases, *alike(cases)]
     usual = list(range(len(cases)))
     mixed = Random(0).sample(usual, len(usual))  # noqa: S311 - the same each time
     orders = [usual, usual[::-1], mixed, usual * 2]
@@ -60,9 +48,28 @@ def order_independent(caller: Caller, cases: Plan, clock: Clock) -> tuple[list[F
                 Found("order_independent", "", Case(cases[at]), message, 1, tuple(history))
             )
             break
-        if len(found) == _SHOWN or not clock.left():
+        if len(found) == SHOWN or not clock.left():
             break
-    return found, len(cases)
+    return found or _kept_elsewhere(caller, cases, clock), len(cases)
+
+
+def _kept_elsewhere(caller: Caller, cases: Plan, clock: Clock) -> list[Found]:
+    """What is kept on a disk outlives the process: texts that are new, with two references.
+
+    They are new by the white space at their end, which is no matter to the score.
+    """
+    rests = {pickle.dumps(args[1:]): args[1:] for args in cases if args[1:]}
+    for text in dict.fromkeys(args[0] for args in cases[:_KEPT]):
+        for one, other in permutations(list(rests.values())[:REFERENCES], 2):
+            if not clock.left():
+                return []
+            first = [(f"{text} ", *rest) for rest in (one, other)]
+            then = [(f"{text}  ", *rest) for rest in (other, one)]
+            alone, after = caller.row(first)[0], caller.row(then)[1]
+            if alone.answer != after.answer:
+                message = f"scored {alone} first, and {after} after {_calls(then[:1])}, on a disk?"
+                return [Found("order_independent", "", Case(then[1]), message, 1, (then[0],))]
+    return []
 
 
 def _shortest(
@@ -96,14 +103,14 @@ def thread_safe(caller: Caller, cases: Plan, clock: Clock) -> tuple[list[Found],
     expected = [caller.row([args])[0] for args in cases]
     found: list[Found] = []
     for args, here, there in zip(cases, expected, caller.row(cases, "in_thread"), strict=True):
-        if here.answer != there.answer and len(found) < _SHOWN:
+        if here.answer != there.answer and len(found) < SHOWN:
             message = f"scored {here} in the main thread, and {there} in another one"
             found.append(Found("thread_safe", "in a thread", Case(args), message, 1))
     if found:
         return found, len(cases)
     seconds = min(3.0, max(0.5, clock.left()))
     for at, outcome in caller.in_threads(cases, _THREADS, seconds):
-        if outcome.answer != expected[at].answer and len(found) < _SHOWN:
+        if outcome.answer != expected[at].answer and len(found) < SHOWN:
             message = f"scored {expected[at]} alone, and {outcome} beside {_THREADS - 1} threads"
             found.append(Found("thread_safe", "threads at once", Case(cases[at]), message, 1))
     return found, len(cases)
@@ -117,11 +124,11 @@ def process_safe(caller: Caller, cases: Plan, clock: Clock) -> tuple[list[Found]
     found: list[Found] = []
     homes: list[Home] = []
     try:
-        for seed in _SEEDS:
-            homes.append(Home(caller.verifier, seed))
+        for seed, environment in _ELSEWHERE.values():
+            homes.append(Home(caller.verifier, seed, environment=environment))
             homes[-1].preload(caller.loaded)
-        for home in homes:
-            _compare(found, cases, expected, _row(home, cases), "with another seed of the hashes")
+        for home, label in zip(homes, _ELSEWHERE, strict=True):
+            _compare(found, cases, expected, _row(home, cases), label)
             if found or not clock.left():
                 return found, len(cases)
         rows: dict[int, list[Outcome]] = {}
@@ -160,7 +167,7 @@ def _compare(
     found: list[Found], cases: Plan, expected: list[Outcome], seen: list[Outcome], label: str
 ) -> None:
     for args, here, there in zip(cases, expected, seen, strict=True):
-        if here.answer != there.answer and len(found) < _SHOWN:
+        if here.answer != there.answer and len(found) < SHOWN:
             message = f"scored {here} in one process, and {there} in another one"
             found.append(Found("process_safe", label, Case(args), message, 1))
 
@@ -168,35 +175,3 @@ def _compare(
 STATE_CHECKS: dict[str, Callable[[Caller, Plan, Clock], tuple[list[Found], int]]] = {
     check.__name__: check for check in (repeatable, order_independent, thread_safe, process_safe)
 }
-
-
-def crossed(seen: Sequence[tuple[Args, Outcome]], completions: int) -> list[Args]:
-    """Cases for the checks of state: many completions, each with each of a few references.
-
-    Quick ones, short ones first, those that passed and those that did not in turn, so that what is
-    kept from one call makes a difference to another.
-    """
-    quick = [
-        (args, outcome)
-        for args, outcome in sorted(seen, key=lambda one: len(one[0][0]))
-        if outcome.status in ("score", "abstained") and outcome.seconds < _QUICK
-        and len(args[0]) < _SHORT
-    ]  # fmt: skip
-    passed = [args for args, outcome in quick if outcome.score]
-    failed = [args for args, outcome in quick if not outcome.score]
-    pool = list(dict.fromkeys(args[0] for args in _in_turn(passed, failed)))[:completions]
-    rests = {pickle.dumps(args[1:]): args[1:] for args in passed or failed}
-    chosen: list[Args] = []
-    for rest in list(rests.values())[:_REFERENCES]:
-        own = [args for args in passed if args[1:] == rest]
-        crossing = [(text, *rest) for text in pool]
-        chosen = _in_turn(chosen, _in_turn(own[:completions], crossing))
-    by_key = {pickle.dumps(args): args for args in chosen}
-    return list(by_key.values())
-
-
-def _in_turn(one: Sequence[Args], other: Sequence[Args]) -> list[Args]:
-    turns: list[Args] = []
-    for at in range(max(len(one), len(other))):
-        turns += [*one[at : at + 1], *other[at : at + 1]]
-    return turns

@@ -1,12 +1,14 @@
 """Whole completions, as Magistral asks for them, and those that break its format."""
 
 from collections.abc import Iterable
+from functools import cache
 from typing import NamedTuple
 
 from hypothesis import strategies as st
 from hypothesis.strategies import SearchStrategy
 
 from grpo_core.testing._arguments import chosen
+from grpo_core.testing._flaws import BOX_FLAWS, FENCE_FLAWS, TAG_FLAWS
 from grpo_core.testing._programs import Program
 from grpo_core.testing._spellings import spellings
 from grpo_core.testing._values import Answer
@@ -73,6 +75,7 @@ def _joined(before: str, after: str) -> str:
     return f"<think>{before}</think>{after}"
 
 
+@cache
 def thoughts() -> SearchStrategy[str]:
     """What may stand between the tags."""
     noise = st.text(max_size=30).filter(lambda text: "think>" not in text)
@@ -123,18 +126,18 @@ def malformed_completions(
         >>> find(malformed_completions(zero, flaws=["nested_thoughts"]), lambda found: True)
         Malformed(completion='<think><think></think>\\boxed{0}', flaw='nested_thoughts')
     """
-    last = _FENCE_FLAWS if isinstance(answer, Program) else _BOX_FLAWS
-    names = chosen("flaws", flaws, (*_TAG_FLAWS, *last))
+    last = FENCE_FLAWS if isinstance(answer, Program) else BOX_FLAWS
+    names = chosen("flaws", flaws, (*TAG_FLAWS, *last))
     return st.sampled_from(names).flatmap(lambda flaw: _malformed(answer, flaw))
 
 
 def _malformed(answer: Answer | Program, flaw: str) -> SearchStrategy[Malformed]:
-    if flaw in _TAG_FLAWS:
-        templates = st.sampled_from(_TAG_FLAWS[flaw])
+    if flaw in TAG_FLAWS:
+        templates = st.sampled_from(TAG_FLAWS[flaw])
         made = st.builds(_with_tags, templates, thoughts(), final_texts(answer))
     else:
         texts = st.just(answer.source) if isinstance(answer, Program) else spellings(answer)
-        templates = st.sampled_from((_BOX_FLAWS | _FENCE_FLAWS)[flaw])
+        templates = st.sampled_from((BOX_FLAWS | FENCE_FLAWS)[flaw])
         after = st.tuples(templates, texts).map(lambda pair: pair[0].replace("@", pair[1]))
         made = st.builds(_joined, thoughts(), after)
     return made.map(lambda completion: Malformed(completion, flaw))
@@ -144,30 +147,3 @@ def _with_tags(template: str, before: str, after: str) -> str:
     """`T` is for the thoughts, `A` for the answer."""
     parts = {"T": before, "A": after}
     return "".join(parts.get(piece, piece) for piece in template.split("|"))
-
-
-_TAG_FLAWS = {
-    "empty_completion": ("",),
-    "no_opening_tag": ("A", "T|A", "<THINK>|T|</THINK>|A", "<thinking>|T|</thinking>|A"),
-    "text_before_opening_tag": (" |<think>|T|</think>|A", "Sure!\n<think>|T|</think>|A"),
-    "closing_without_opening": ("</think>|A", "T|</think>|A"),
-    "unclosed_thoughts": ("<think>|T|A", "<think>|T"),
-    "nested_thoughts": ("<think>|<think>|T|</think>|A", "<think>|T|<think>|T|</think>|</think>|A"),
-    "second_pair": (
-        "<think>|T|</think>|A|<think>|T|</think>|A",
-        "<think></think><think></think>|A",
-    ),
-    "second_opening_tag": ("<think>|T|</think>|A|<think>", "<think>|T|</think>|<think>|A"),
-    "second_closing_tag": ("<think>|T|</think>|A|</think>", "<think>|T|</think>|</think>|A"),
-}
-_BOX_FLAWS = {
-    "no_box": ("@", "The answer is $@$.", "\\fbox{@}", "\\boxed", ""),
-    "empty_box": ("\\boxed{}", "@ \\boxed{ }", "$\\boxed{{}}$"),
-    "unbalanced_box": ("\\boxed{@", "$\\boxed{@$", "\\boxed{{@}"),
-    "box_in_code_only": ("```\n\\boxed{@}\n```", "`\\boxed{@}`", "```latex\n\\boxed{@}"),
-}
-_FENCE_FLAWS = {
-    "no_fence": ("@", "Run `@`.", "    @", ""),
-    "fence_without_language": ("```\n@\n```", "~~~\n@\n~~~\n"),
-    "unclosed_fence": ("```python\n@", "Here:\n```cpp\n@\n``"),
-}

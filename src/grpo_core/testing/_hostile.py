@@ -34,6 +34,7 @@ ATTACKS: dict[str, Callable[[str, str, Answer], Iterable[attacks_on.Attempt]]] =
     "chain": attacks_on.chain,
     "open_set": attacks_on.open_set,
     "evasion": attacks_on.evasion,
+    "literal": attacks_on.literal,
     "flattery": attacks_on.flattery,
     "substring": attacks_on.substring,
     "undefined": attacks_on.undefined,
@@ -65,10 +66,11 @@ def hostile_completions(
     Args:
         answer: The right answer, which the attack may hold but does not give.
         attacks: `enumeration`, `several_boxes`, `hedge`, `chain` (`3 = 4`), `open_set`, `evasion`
-            (no answer, or an empty one), `flattery` (of a judge), `substring`, `undefined`,
-            `thoughts_only`, `injected_tag`, `prompt_echo`, `code_only`, `execution`,
-            `exponent_tower`, `megabyte`, `deep_nesting`, `repetition`, `control_characters`,
-            `homoglyphs`, `right_to_left`, `unbalanced`. None is all that fit the answer.
+            (no answer, or an empty one), `literal` (`True`, `nan`), `flattery` (of a judge),
+            `substring`, `undefined`, `thoughts_only`, `injected_tag`, `prompt_echo`, `code_only`,
+            `execution`, `exponent_tower`, `megabyte`, `deep_nesting`, `repetition`,
+            `control_characters`, `homoglyphs`, `right_to_left`, `unbalanced`. None is all that fit
+            the answer.
 
     Returns:
         The strategy. It shrinks to the first attempt of the first attack.

@@ -81,7 +81,9 @@ def _scientific(value: Fraction) -> Iterable[str]:
     exponent = len(str(int(abs(value)))) - 1
     while abs(value) < Fraction(10) ** exponent:
         exponent -= 1
-    mantissa = plain.digits_of(value / Fraction(10) ** exponent)
+    mantissa = plain.decimal(value / Fraction(10) ** exponent)
+    if mantissa is None:  # long ones are written in full
+        return
     yield f"{mantissa} \\times 10^{{{exponent}}}"
     yield f"{mantissa} \\cdot 10^{{{exponent}}}"
     yield f"{mantissa}e{exponent}"

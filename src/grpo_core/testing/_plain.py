@@ -55,7 +55,7 @@ def function(term: Term) -> str:
             return f"\\sqrt{{{count}}}"
         case "i":
             return "i"
-        case "x" | "y":
+        case "x" | "y" | "X":
             exponent = "" if count == 1 else f"^{count}" if count < 10 else f"^{{{count}}}"
             return name + exponent
         case _:

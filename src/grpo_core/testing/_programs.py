@@ -8,7 +8,7 @@ from hypothesis.strategies import SearchStrategy
 
 from grpo_core.rewards import StdinTest
 from grpo_core.testing._arguments import chosen
-from grpo_core.testing._sources import SOLUTIONS, SOURCES, TASKS
+from grpo_core.testing._sources import SOLUTIONS, SOURCES, TASKS, WRONG
 
 
 class Program(NamedTuple):
@@ -29,9 +29,11 @@ class Program(NamedTuple):
     tests: tuple[StdinTest, ...]
 
 
-_REASONS = {
+REASONS = {
     "correct": frozenset(("correct",)),
     "wrong": frozenset(("wrong_answer",)),
+    "talkative": frozenset(("wrong_answer",)),
+    "misplaced": frozenset(("wrong_answer", "runtime_error", "forbidden")),
     "first_only": frozenset(("wrong_answer",)),
     "silent": frozenset(("wrong_answer",)),
     "broken": frozenset(("compile_error", "runtime_error")),
@@ -47,18 +49,19 @@ _LANGUAGES = tuple(SOURCES)
 def programs(
     language: Literal["python", "cpp"] = "python", *, behaviours: Iterable[str] | None = None
 ) -> SearchStrategy[Program]:
-    """Programs that read integers and print one, with their tests and the verdicts that are right.
+    """Programs that read integers and print a line, with their tests and the verdicts due.
 
     None of them does harm where it is run without a sandbox: the hungry one asks for 1 GiB, the
     flooding one prints 64 MiB, the looping one never ends.
 
     Args:
         language: What they are written in.
-        behaviours: `correct`, `wrong`, `first_only` (knows the first test's output), `silent`,
-            `broken` (no program at all), `crashing` (before or after the right output), `looping`,
+        behaviours: `correct`, `wrong`, `talkative` (prints more beside it), `misplaced` (prints
+            it to standard error), `first_only` (knows the first test's output), `silent`, `broken`
+            (no program at all), `crashing` (before or after the right output), `looping`,
             `memory_hungry` and `flooding` (with the right output besides), `cheating` (leaves
-            early, prints every answer, looks for the right one in frames, files and parents). None
-            is all of them.
+            early, prints every answer, looks for the right one in frames, files, parents and the
+            environment). None is all of them.
 
     Returns:
         The strategy. It shrinks to a correct program with two short tests.
@@ -78,22 +81,28 @@ def programs(
     """
     if language not in _LANGUAGES:
         raise ValueError(f"language must be one of {', '.join(_LANGUAGES)}, got {language!r}")
-    names = chosen("behaviours", behaviours, tuple(_REASONS))
-    return st.sampled_from(names).flatmap(lambda behaviour: _programs(language, behaviour))
+    names = chosen("behaviours", behaviours, tuple(REASONS))
+    return st.tuples(st.sampled_from(names), st.sampled_from(list(TASKS))).flatmap(
+        lambda pair: programs_of(language, *pair)
+    )
 
 
 @st.composite
-def _programs(draw: st.DrawFn, language: str, behaviour: str) -> Program:
-    task = draw(st.sampled_from(list(TASKS)))
+def programs_of(draw: st.DrawFn, language: str, behaviour: str, task: str) -> Program:
+    """Programs of one behaviour that solve one task, or fail to."""
     solve = TASKS[task]
     lines = st.lists(st.integers(-1000, 1000), min_size=1, max_size=8)
+    if task == "in order":  # so that the order can be wrong
+        lines = lines.filter(lambda line: len({*line}) > 1)
     found = draw(st.lists(lines, min_size=2, max_size=4, unique_by=solve))
     template = draw(st.sampled_from(SOURCES[language][behaviour]))
+    if "@WRONG@" in template:
+        template = template.replace("@WRONG@", draw(st.sampled_from(WRONG[language][task])))
     source = template.replace("@SOLUTION@", SOLUTIONS[language][task])
     return Program(
         source.replace("@FIRST@", str(solve(found[0]))),
         language,
         behaviour,
-        _REASONS[behaviour],
+        REASONS[behaviour],
         tuple(StdinTest(" ".join(map(str, line)), str(solve(line))) for line in found),
     )

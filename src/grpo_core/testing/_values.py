@@ -13,9 +13,10 @@ Kind = Literal[
 class Term(NamedTuple):
     r"""A coefficient times a function of a whole number.
 
-    The functions are `one`; `sqrt` of a number without square factors; `i`; `x` and `y` to the
-    power of the number; `sin`, `cos` and `tan` of that many `x`. No two of them are in a rational
-    proportion, nor any sum of some to the others: sums of terms are equal if their terms are.
+    The functions are `one`; `sqrt` of a number without square factors; `i`; `x`, `y` and `X` to
+    the power of the number; `sin`, `cos` and `tan` of that many `x`. No two of them are in a
+    rational proportion, nor any sum of some to the others: sums of terms are equal if their terms
+    are.
     """
 
     coefficient: Fraction
