@@ -226,3 +226,13 @@ def test_the_model_s_own_head_runs_once_and_on_eight_positions_alone():
             causal_lm_token_log_probs(model, input_ids, attention_mask, mask=mask)
     hook.remove()
     assert rows == [(1, 8)]
+
+
+@pytest.mark.parametrize("sparse", [0.0, 1.5])
+def test_sparse_reaches_the_loss_and_not_the_decoder(sparse):
+    model, (input_ids, attention_mask, mask) = policy("llama", {}), batch()
+    with pytest.raises(ValueError, match=rf"sparse must be None or in \(0, 1\), got {sparse}"):
+        causal_lm_token_loss(
+            model, input_ids, attention_mask, lambda log_probs: -log_probs,
+            mask=mask, total=None, sparse=sparse,
+        )  # fmt: skip

@@ -51,6 +51,7 @@ def causal_lm_token_loss(
     temperature: float = 1.0,
     memory: Literal["auto", "fast", "lean"] = "auto",
     whole_sequences: bool = False,
+    sparse: float | None = None,
     backend: Backend = "auto",
     **inputs: Any,
 ) -> TokenLoss:
@@ -82,6 +83,7 @@ def causal_lm_token_loss(
         temperature: What the sampler divided by, above 0.
         memory: As in `linear_token_loss`.
         whole_sequences: As in `linear_token_loss`.
+        sparse: As in `linear_token_loss`.
         backend: As in `linear_token_loss`.
         **inputs: What else the decoder takes, such as `position_ids`.
 
@@ -127,6 +129,7 @@ def causal_lm_token_loss(
         softcap=_scaled_cap(head),
         memory=memory,
         whole_sequences=whole_sequences,
+        sparse=sparse,
         backend=backend,
     )
 
