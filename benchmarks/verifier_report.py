@@ -172,7 +172,7 @@ again, in other orders, in threads and in other processes. What is listed was sh
 and can be pasted.
 
 Versions: {versions}, Python {python}. Made by `PYTHONPATH=peers python
-benchmarks/verifier_report.py`, whose first lines say how `peers` is filled, on two cores, otherwise idle.
+benchmarks/verifier_report.py`, whose first lines say how `peers` is filled, on two idle cores.
 
 What each column is, and what it does with a completion:
 
