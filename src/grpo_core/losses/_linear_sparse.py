@@ -43,7 +43,7 @@ class Sparsity:
         )
 
     def left_out_share(self) -> Float[Tensor, ""]:
-        """The share of the logits' gradient, in absolute values, that was left out."""
+        """The share of the logits' gradient, in absolute values, left out; NaN of none."""
         return self.left_out / self.gradient
 
     def work_share(self) -> Float[Tensor, ""]:
