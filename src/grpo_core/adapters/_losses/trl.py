@@ -98,7 +98,10 @@ def grpo_trainer(base: type | None = None) -> Any:
 
         trainer = grpo_trainer()(model, rewards, args, dataset, loss=loss, mean=token_mean)
     """
-    from trl import GRPOConfig, GRPOTrainer  # pyright: ignore  # noqa: PGH003, PLC0415 - lazy
+    from trl import (  # noqa: PLC0415 - lazy
+        GRPOConfig,  # pyright: ignore[reportAttributeAccessIssue]
+        GRPOTrainer,  # pyright: ignore[reportAttributeAccessIssue]
+    )
 
     parent: Any = GRPOTrainer if base is None else base
 
